@@ -1,0 +1,1 @@
+"""Invoices and credit notes as PDF, and how figures are written for people."""

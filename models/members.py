@@ -1,0 +1,126 @@
+"""People and their sessions.
+
+What a person may do is read from their row at every request; a credential only says who they are. A session's refresh
+token rotates: each one is good once, and a used one that comes back ends the session, because somebody copied it.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from models import audit
+from models.database import Connection, transaction
+from models.errors import SessionEnded
+from rules.permissions import Permission, parse_permissions
+
+MEMBER = """
+SELECT u.id, u.organization_id, u.email, u.name, u.role, u.user_type, u.permissions, u.password_hash
+FROM users u LEFT JOIN organizations o ON o.id = u.organization_id
+WHERE u.is_active AND (o.id IS NULL OR o.is_active)
+"""
+
+IN_SESSION = """
+AND u.id = $1 AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = $2 AND s.user_id = u.id AND s.revoked_at IS NULL)
+"""
+
+ROTATE = """
+UPDATE sessions SET generation = generation + 1, refresh_hash = $3, expires_at = $4
+WHERE id = $1 AND generation = $2 AND refresh_hash = $5 AND revoked_at IS NULL AND expires_at > $6 RETURNING user_id
+"""
+
+REVOKE = """
+UPDATE sessions SET revoked_at = $2, revoked_because = $3 WHERE id = $1 AND revoked_at IS NULL RETURNING user_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person as they are now. `organization_id` is None for people of the platform."""
+
+    id: UUID
+    organization_id: UUID | None
+    email: str
+    name: str
+    role: str
+    user_type: str
+    permissions: frozenset[Permission]
+    password_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshStep:
+    """One use of a refresh token: the old one, by its hash and generation, and the one that follows it."""
+
+    session_id: UUID
+    generation: int
+    old_hash: str
+    new_hash: str
+    expires_at: datetime
+
+
+def hash_token(token: str) -> str:
+    """How a refresh token is stored. It is random enough that a plain hash protects it."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+async def member_by_email(db: Connection, email: str) -> Member | None:
+    """An active person by their address, in any letter case."""
+    return _member(await db.fetch_one(MEMBER + "AND u.email = lower($1)", email))
+
+
+async def member_in_session(db: Connection, user_id: UUID, session_id: UUID) -> Member | None:
+    """An active person whose session has not been ended."""
+    return _member(await db.fetch_one(MEMBER + IN_SESSION, user_id, session_id))
+
+
+async def open_session(
+    member: Member, session_id: UUID, refresh_hash: str, *, expires_at: datetime, at: datetime
+) -> None:
+    """The session exists, its first refresh token may be used until `expires_at`, and the person was last seen now."""
+    async with transaction() as db:
+        await db.execute(
+            "INSERT INTO sessions (id, user_id, refresh_hash, expires_at) VALUES ($1, $2, $3, $4)",
+            session_id,
+            member.id,
+            refresh_hash,
+            expires_at,
+        )
+        await db.execute("UPDATE users SET last_login = $2 WHERE id = $1", member.id, at)
+        await _audit(db, member.organization_id, "session.opened", session_id, member.id)
+
+
+async def rotate(step: RefreshStep, *, at: datetime) -> UUID:
+    """The old refresh token is used up; returns whose session it is. Raises SessionEnded, and ends the session when
+    the token had been used before."""
+    async with transaction() as db:
+        row = await db.fetch_one(
+            ROTATE, step.session_id, step.generation, step.new_hash, step.expires_at, step.old_hash, at
+        )
+        if row is None:
+            await db.fetch_one(REVOKE, step.session_id, at, "a refresh token was used twice or too late")
+    if row is None:
+        raise SessionEnded
+    return UUID(str(row["user_id"]))
+
+
+async def end_session(session_id: UUID, organization_id: UUID | None, *, at: datetime) -> None:
+    """The session is over: its access and refresh tokens are refused from now on. Ending it again changes nothing."""
+    async with transaction() as db:
+        row = await db.fetch_one(REVOKE, session_id, at, "signed out")
+        if row is not None:
+            await _audit(db, organization_id, "session.ended", session_id, row["user_id"])
+
+
+async def _audit(db: Connection, organization_id: UUID | None, action: str, session_id: UUID, user_id: UUID) -> None:
+    await audit.record(
+        db, organization_id, action=action, resource="session", resource_id=session_id, actor=f"user/{user_id}"
+    )
+
+
+def _member(row: Any) -> Member | None:
+    if row is None:
+        return None
+    values = dict(row)
+    return Member(**{**values, "permissions": parse_permissions(values["permissions"])})

@@ -1,0 +1,158 @@
+"""Ways to pay: the gateway keeps them, we keep its token and what may be shown.
+
+One method of an organisation is its default. Removing one never touches purchases that already use it.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from models import audit
+from models.database import Connection, transaction
+from models.errors import PaymentMethodNotFound
+from rules.identity import derived_id
+
+COLUMNS = """
+SELECT id, organization_id, gateway_provider AS gateway, tokenized_data AS token, type AS kind, brand, last4,
+       expires_month, expires_year, is_default, is_active
+FROM payment_methods
+"""
+
+ADD = """
+INSERT INTO payment_methods (id, organization_id, gateway_provider, tokenized_data, type, brand, last4, expires_month,
+    expires_year, is_default)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
+        NOT EXISTS (SELECT 1 FROM payment_methods WHERE organization_id = $2 AND is_default))
+ON CONFLICT ON CONSTRAINT payment_methods_token_once DO UPDATE SET is_active = true, updated_at = now()
+RETURNING id
+"""
+
+# Whoever changes which method is the default holds this lock, so that two at once cannot both succeed or both fail.
+LOCK_ORGANIZATION = "SELECT 1 AS here FROM organizations WHERE id = $1 FOR NO KEY UPDATE"
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentMethodView:
+    """A payment method as its organisation may see it; `token` stays with us."""
+
+    id: UUID
+    organization_id: UUID
+    gateway: str
+    token: str
+    kind: str
+    brand: str
+    last4: str
+    expires_month: int | None
+    expires_year: int | None
+    is_default: bool
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewPaymentMethod:
+    """What the gateway told about a token that an organisation wants to pay with."""
+
+    organization_id: UUID
+    gateway: str
+    token: str
+    kind: str
+    brand: str
+    last4: str
+    expires_month: int | None
+    expires_year: int | None
+
+
+async def read_payment_method(db: Connection, organization_id: UUID, method_id: UUID) -> PaymentMethodView:
+    """An active method of the organisation. Raises PaymentMethodNotFound, for another organisation's too."""
+    row = await db.fetch_one(
+        COLUMNS + "WHERE id = $1 AND organization_id = $2 AND is_active", method_id, organization_id
+    )
+    if row is None:
+        raise PaymentMethodNotFound
+    return PaymentMethodView(*row.values())
+
+
+async def find_payment_method(db: Connection, method_id: UUID) -> PaymentMethodView | None:
+    """An active method whosever it is; the caller's right to see it must have been asked before."""
+    row = await db.fetch_one(COLUMNS + "WHERE id = $1 AND is_active", method_id)
+    return None if row is None else PaymentMethodView(*row.values())
+
+
+async def default_payment_method(db: Connection, organization_id: UUID) -> PaymentMethodView:
+    """Raises PaymentMethodNotFound when the organisation has none."""
+    row = await db.fetch_one(COLUMNS + "WHERE organization_id = $1 AND is_default", organization_id)
+    if row is None:
+        raise PaymentMethodNotFound
+    return PaymentMethodView(*row.values())
+
+
+async def list_payment_methods(db: Connection, organization_id: UUID) -> list[PaymentMethodView]:
+    """The organisation's active methods, the default first."""
+    order = "WHERE organization_id = $1 AND is_active ORDER BY is_default DESC, created_at, id LIMIT 100"
+    return [PaymentMethodView(*row.values()) for row in await db.fetch(COLUMNS + order, organization_id)]
+
+
+async def add_payment_method(new: NewPaymentMethod, *, actor: str, request_id: str | None = None) -> PaymentMethodView:
+    """The method can be paid with; the organisation's first one is its default. Adding it again changes nothing."""
+    method_id = derived_id("payment method", new.organization_id, new.gateway, new.token)
+    async with transaction() as db:
+        await db.fetch_one(LOCK_ORGANIZATION, new.organization_id)
+        await db.fetch_one(
+            ADD,
+            method_id,
+            new.organization_id,
+            new.gateway,
+            new.token,
+            new.kind,
+            new.brand,
+            new.last4,
+            new.expires_month,
+            new.expires_year,
+        )
+        await _audit(db, new.organization_id, method_id, "added", actor, request_id)
+        return await read_payment_method(db, new.organization_id, method_id)
+
+
+async def make_default(
+    organization_id: UUID, method_id: UUID, *, actor: str, request_id: str | None = None
+) -> PaymentMethodView:
+    """The method is the organisation's only default. Raises PaymentMethodNotFound."""
+    async with transaction() as db:
+        await db.fetch_one(LOCK_ORGANIZATION, organization_id)
+        await read_payment_method(db, organization_id, method_id)
+        await db.execute(
+            "UPDATE payment_methods SET is_default = false, updated_at = now()"
+            " WHERE organization_id = $1 AND is_default",
+            organization_id,
+        )
+        await db.execute("UPDATE payment_methods SET is_default = true, updated_at = now() WHERE id = $1", method_id)
+        await _audit(db, organization_id, method_id, "made_default", actor, request_id)
+        return await read_payment_method(db, organization_id, method_id)
+
+
+async def remove_payment_method(
+    organization_id: UUID, method_id: UUID, *, actor: str, request_id: str | None = None
+) -> PaymentMethodView:
+    """The method can no longer be paid with. Returns it as it was. Raises PaymentMethodNotFound."""
+    async with transaction() as db:
+        await db.fetch_one(LOCK_ORGANIZATION, organization_id)
+        method = await read_payment_method(db, organization_id, method_id)
+        await db.execute(
+            "UPDATE payment_methods SET is_active = false, is_default = false, updated_at = now() WHERE id = $1",
+            method_id,
+        )
+        await _audit(db, organization_id, method_id, "removed", actor, request_id)
+        return method
+
+
+async def _audit(
+    db: Connection, organization_id: UUID, method_id: UUID, happened: str, actor: str, request_id: str | None
+) -> None:
+    await audit.record(
+        db,
+        organization_id,
+        action=f"payment_method.{happened}",
+        resource="payment_method",
+        resource_id=method_id,
+        actor=actor,
+        request_id=request_id,
+    )

@@ -1,0 +1,240 @@
+"""Reading wallets: what is available now, what happened, and which lots there are.
+
+An expired lot stops counting when its time comes, whether or not its expiry has been booked: the available tokens
+read here leave it out, while the sums on the wallet's row still hold it until the next writer books it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from models import audit
+from models.actors import SCRIP_ITSELF
+from models.database import Connection, transaction
+from models.errors import OrganizationNotFound
+from rules.identity import derived_id
+
+WALLET = """
+SELECT w.id, w.organization_id, w.currency, w.price_per_token, w.tax_rate, w.payment_terms_days,
+       w.current_balance - coalesce(gone.tokens, 0) AS available, w.held_tokens AS held,
+       w.total_purchased, w.total_granted, w.total_consumed,
+       w.total_expired + coalesce(gone.tokens, 0) AS total_expired,
+       w.total_refunded, w.total_adjusted, w.entry_sequence, w.is_active, w.suspended_at, w.suspension_reason,
+       w.created_at
+FROM organization_token_wallets w
+LEFT JOIN LATERAL (
+    SELECT sum(remaining_tokens - held_tokens) AS tokens FROM token_lots
+    WHERE wallet_id = w.id AND NOT is_exhausted AND expires_at <= $2
+) gone ON true
+WHERE w.organization_id = $1
+"""
+
+ENTRY_COLUMNS = """
+SELECT id, wallet_id, sequence, change_type, change_amount, held_change, balance_before, balance_after, held_after,
+       reference_type, reference_id, description, actor, idempotency_key, occurred_at, timestamp AS recorded_at
+FROM token_balance_history
+"""
+
+ENTRIES = (
+    ENTRY_COLUMNS
+    + """
+WHERE wallet_id = $1 AND sequence < $2 AND ($4::text[] IS NULL OR change_type = ANY ($4))
+ORDER BY sequence DESC LIMIT $3
+"""
+)
+
+LOT_COLUMNS = """
+SELECT id, kind, granted_tokens, remaining_tokens, held_tokens, unit_cost, cost, currency, priority, effective_at,
+       expires_at, purchase_id, reason, created_at
+FROM token_lots
+"""
+
+LOTS = (
+    LOT_COLUMNS
+    + """
+WHERE wallet_id = $1 AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
+ORDER BY created_at DESC, id DESC LIMIT $4
+"""
+)
+
+DRAWS = """
+SELECT d.entry_id, d.lot_id, d.tokens, lot.kind FROM token_draws d JOIN token_lots lot ON lot.id = d.lot_id
+WHERE d.entry_id = ANY ($1) ORDER BY d.id
+"""
+
+CREATE = """
+INSERT INTO organization_token_wallets
+    (id, organization_id, currency, price_per_token, tax_rate, payment_terms_days, expiration_enabled, expiration_days)
+SELECT $1, o.id, $3, $4, $5, $6, $7, $8 FROM organizations o WHERE o.id = $2
+ON CONFLICT (organization_id) DO NOTHING RETURNING id
+"""
+
+PAGE_START = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class WalletDefaults:
+    """What a new wallet begins with, from the settings: price per token, tax rate 0 … 1, terms and validity in days."""
+
+    currency: str
+    price_per_token: Decimal
+    tax_rate: Decimal
+    payment_terms_days: int
+    expiration_enabled: bool
+    expiration_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class WalletView:
+    """A wallet at an instant; tokens as decimals, `available` without anything that has expired."""
+
+    id: UUID
+    organization_id: UUID
+    currency: str
+    price_per_token: Decimal
+    tax_rate: Decimal
+    payment_terms_days: int
+    available: Decimal
+    held: Decimal
+    total_purchased: Decimal
+    total_granted: Decimal
+    total_consumed: Decimal
+    total_expired: Decimal
+    total_refunded: Decimal
+    total_adjusted: Decimal
+    entry_sequence: int
+    is_active: bool
+    suspended_at: datetime | None
+    suspension_reason: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """One entry of a wallet's history."""
+
+    id: UUID
+    wallet_id: UUID
+    sequence: int
+    change_type: str
+    change_amount: Decimal
+    held_change: Decimal
+    balance_before: Decimal
+    balance_after: Decimal
+    held_after: Decimal
+    reference_type: str | None
+    reference_id: str | None
+    description: str
+    actor: str
+    idempotency_key: str | None
+    occurred_at: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LotView:
+    """One lot; `remaining_tokens` includes what is held."""
+
+    id: UUID
+    kind: str
+    granted_tokens: Decimal
+    remaining_tokens: Decimal
+    held_tokens: Decimal
+    unit_cost: Decimal
+    cost: Decimal
+    currency: str
+    priority: int
+    effective_at: datetime
+    expires_at: datetime | None
+    purchase_id: UUID | None
+    reason: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DrawView:
+    """How many tokens an entry took from a lot (positive) or put into it (negative)."""
+
+    entry_id: UUID
+    lot_id: UUID
+    tokens: Decimal
+    kind: str
+
+
+def wallet_id_of(organization_id: UUID) -> UUID:
+    return derived_id("wallet", organization_id)
+
+
+async def read_wallet(db: Connection, organization_id: UUID, *, at: datetime) -> WalletView | None:
+    """The organisation's wallet as it counts at an instant, or None when it never needed one."""
+    row = await db.fetch_one(WALLET, organization_id, at)
+    return None if row is None else WalletView(**dict(row))
+
+
+async def ensure_wallet(organization_id: UUID, defaults: WalletDefaults) -> None:
+    """The organisation has a wallet; two first readers at once make one. Raises OrganizationNotFound."""
+    async with transaction() as db:
+        wallet_id = wallet_id_of(organization_id)
+        made = await db.fetch_one(
+            CREATE,
+            wallet_id,
+            organization_id,
+            defaults.currency,
+            defaults.price_per_token,
+            defaults.tax_rate,
+            defaults.payment_terms_days,
+            defaults.expiration_enabled,
+            defaults.expiration_days,
+        )
+        if made is not None:
+            await audit.record(
+                db,
+                organization_id,
+                action="wallet.created",
+                resource="wallet",
+                resource_id=wallet_id,
+                actor=SCRIP_ITSELF,
+            )
+            return
+        known = await db.fetch_one("SELECT 1 AS here FROM organizations WHERE id = $1", organization_id)
+        if known is None:
+            raise OrganizationNotFound
+
+
+async def read_entries(
+    db: Connection, wallet_id: UUID, *, limit: int, before: int | None, kinds: Sequence[str] | None = None
+) -> list[EntryView]:
+    """Entries newest first, those with a sequence below `before`; at most `limit`."""
+    start = PAGE_START if before is None else before
+    rows = await db.fetch(ENTRIES, wallet_id, start, limit, list(kinds) if kinds else None)
+    return [EntryView(*row.values()) for row in rows]
+
+
+async def read_lots(
+    db: Connection, wallet_id: UUID, *, limit: int, before: tuple[datetime, UUID] | None
+) -> list[LotView]:
+    """Lots newest first, those made before the given place; at most `limit`."""
+    moment, lot_id = before or (None, None)
+    return [LotView(*row.values()) for row in await db.fetch(LOTS, wallet_id, moment, lot_id, limit)]
+
+
+async def read_entry(db: Connection, entry_id: UUID) -> EntryView | None:
+    row = await db.fetch_one(ENTRY_COLUMNS + "WHERE id = $1", entry_id)
+    return None if row is None else EntryView(*row.values())
+
+
+async def read_lot(db: Connection, lot_id: UUID) -> LotView | None:
+    row = await db.fetch_one(LOT_COLUMNS + "WHERE id = $1", lot_id)
+    return None if row is None else LotView(*row.values())
+
+
+async def read_draws(db: Connection, entry_ids: Sequence[UUID]) -> dict[UUID, list[DrawView]]:
+    """The draws of many entries in one statement, by entry."""
+    found: dict[UUID, list[DrawView]] = {entry_id: [] for entry_id in entry_ids}
+    rows: list[Any] = await db.fetch(DRAWS, list(entry_ids))
+    for row in rows:
+        found[row["entry_id"]].append(DrawView(*row.values()))
+    return found

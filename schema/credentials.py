@@ -1,0 +1,168 @@
+"""Who a credential belongs to: our own tokens by secret, or those of an OpenID issuer by its published keys.
+
+Our access token names a person and a session; the refresh token names a session and a generation and is signed with
+another secret. An issuer's token names a person by a verified e-mail address. None of them says what anybody may do.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, OctKey
+
+OWN_ALGORITHM = "HS256"
+ISSUER_ALGORITHMS = ["RS256", "ES256", "Ed25519"]
+LEEWAY_SECONDS = 10
+KEYS_FRESH_SECONDS = 600
+KEYS_RETRY_SECONDS = 30
+TOKEN_LENGTH_MAX = 8192
+
+
+class InvalidCredential(Exception):
+    """Forged, expired, for somebody else, or not a token at all; the caller is told no more than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a verified access token says. `session_id` is None, and `email` is set, for an issuer's token."""
+
+    user_id: UUID | None
+    session_id: UUID | None
+    email: str | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshClaims:
+    session_id: UUID
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOptions:
+    """Secrets of at least 32 characters, lifetimes, and who issues for whom."""
+
+    access_secret: str
+    refresh_secret: str
+    access_lifetime: timedelta
+    refresh_lifetime: timedelta
+    issuer: str
+    audience: str
+
+
+class OwnTokens:
+    """Issues and verifies the tokens of the built-in sign-in."""
+
+    def __init__(self, options: TokenOptions) -> None:
+        self.options = options
+        self._access_key = OctKey.import_key(options.access_secret)
+        self._refresh_key = OctKey.import_key(options.refresh_secret)
+        self._claims = _registry(options.issuer, options.audience)
+        self._refresh_claims = _registry(options.issuer, f"{options.audience}/refresh")
+
+    def access_token(self, user_id: UUID, session_id: UUID, *, at: datetime) -> tuple[str, datetime]:
+        """A new access token and when it ends."""
+        expires_at = (at + self.options.access_lifetime).replace(microsecond=0)
+        claims = {"sub": str(user_id), "sid": str(session_id), **self._frame(self.options.audience, at, expires_at)}
+        return jwt.encode({"alg": OWN_ALGORITHM}, claims, self._access_key), expires_at
+
+    def refresh_token(self, session_id: UUID, generation: int, *, at: datetime) -> tuple[str, datetime]:
+        """A new refresh token, good once, and when it ends."""
+        expires_at = (at + self.options.refresh_lifetime).replace(microsecond=0)
+        frame = self._frame(f"{self.options.audience}/refresh", at, expires_at)
+        claims = {"sub": str(session_id), "gen": generation, **frame}
+        return jwt.encode({"alg": OWN_ALGORITHM}, claims, self._refresh_key), expires_at
+
+    async def identify(self, token: str) -> Identity:
+        """Raises InvalidCredential."""
+        claims = _verified(token, self._access_key, [OWN_ALGORITHM], self._claims)
+        return Identity(_uuid(claims["sub"]), _uuid(claims.get("sid")), None, _moment(claims["exp"]))
+
+    def read_refresh(self, token: str) -> RefreshClaims:
+        """Raises InvalidCredential."""
+        claims = _verified(token, self._refresh_key, [OWN_ALGORITHM], self._refresh_claims)
+        generation = claims.get("gen")
+        if not isinstance(generation, int):
+            raise InvalidCredential
+        return RefreshClaims(_uuid(claims["sub"]), generation)
+
+    def _frame(self, audience: str, at: datetime, expires_at: datetime) -> dict[str, Any]:
+        return {
+            "iss": self.options.issuer,
+            "aud": audience,
+            "iat": int(at.timestamp()),
+            "exp": int(expires_at.timestamp()),
+            "jti": uuid4().hex,
+        }
+
+
+class IssuerTokens:
+    """Verifies the tokens of an OpenID issuer by the keys it publishes (JWKS), which are fetched again when they age
+    or when an unknown key appears, at most every half minute."""
+
+    def __init__(self, jwks_url: str, *, issuer: str, audience: str) -> None:
+        self._url = jwks_url
+        self._claims = _registry(issuer, audience)
+        self._keys: KeySet | None = None
+        self._fetched_at = 0.0
+
+    async def identify(self, token: str) -> Identity:
+        """Raises InvalidCredential, also when the issuer's keys cannot be had."""
+        try:
+            claims = _verified(token, await self._key_set(KEYS_FRESH_SECONDS), ISSUER_ALGORITHMS, self._claims)
+        except InvalidCredential:
+            claims = _verified(token, await self._key_set(KEYS_RETRY_SECONDS), ISSUER_ALGORITHMS, self._claims)
+        email = claims.get("email")
+        if not isinstance(email, str) or claims.get("email_verified") is False:
+            raise InvalidCredential
+        return Identity(None, None, email, _moment(claims["exp"]))
+
+    async def _key_set(self, age_max: float) -> KeySet:
+        if self._keys is None or time.monotonic() - self._fetched_at > age_max:
+            try:
+                async with httpx2.AsyncClient(timeout=5, follow_redirects=False) as client:
+                    answer = await client.get(self._url)
+                    answer.raise_for_status()
+                self._keys = KeySet.import_key_set(answer.json())
+                self._fetched_at = time.monotonic()
+            except (httpx2.HTTPError, JoseError, ValueError, KeyError) as error:
+                if self._keys is None:
+                    raise InvalidCredential from error
+        return self._keys
+
+
+def _registry(issuer: str, audience: str) -> jwt.JWTClaimsRegistry:
+    return jwt.JWTClaimsRegistry(
+        leeway=LEEWAY_SECONDS,
+        iss={"essential": True, "value": issuer},
+        aud={"essential": True, "value": audience},
+        exp={"essential": True},
+        sub={"essential": True},
+    )
+
+
+def _verified(token: str, key: Any, algorithms: list[str], registry: jwt.JWTClaimsRegistry) -> dict[str, Any]:
+    if len(token) > TOKEN_LENGTH_MAX:
+        raise InvalidCredential
+    try:
+        decoded = jwt.decode(token, key, algorithms=algorithms)
+        registry.validate(decoded.claims)
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        raise InvalidCredential from error
+    return dict(decoded.claims)
+
+
+def _uuid(value: object) -> UUID:
+    try:
+        return UUID(str(value))
+    except ValueError as error:
+        raise InvalidCredential from error
+
+
+def _moment(seconds: Any) -> datetime:
+    return datetime.fromtimestamp(int(seconds), tz=UTC)

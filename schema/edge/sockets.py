@@ -1,0 +1,86 @@
+"""graphql-transport-ws on one WebSocket: Strawberry's handler, proof against messages that are not what they should be.
+
+Strawberry closes politely for most broken messages and falls over the rest: a number, a list, a null payload. Here
+every message is looked at before it is handled, and a close reason always fits into the frame it is sent in.
+
+What a connection may do once it has authenticated is decided for each operation, as over HTTP.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
+    ConnectionInitMessage,
+    Message,
+    SubscribeMessage,
+)
+
+from schema.edge.masking import FAULT_MESSAGE, ErrorCode, public_error, record_fault
+
+CLOSE_REASON_BYTES_MAX = 123
+ID_LENGTH_MAX = 128
+
+
+class SocketAdapter(ASGIWebSocketAdapter):
+    """Closes with a reason cut to the 123 bytes a close frame holds."""
+
+    async def close(self, code: int, reason: str) -> None:
+        cut = reason.encode()[:CLOSE_REASON_BYTES_MAX].decode(errors="ignore")
+        await super().close(code, cut)
+
+
+class SocketHandler(BaseGraphQLTransportWSHandler[Any, None]):
+    """One connection: init within the time, then at most so many operations at once."""
+
+    async def handle_message(self, message: Message) -> None:
+        if (defect := _defect(message)) is not None:
+            await self.handle_invalid_message(defect)
+            return
+        if message["type"] == "connection_init" and message.get("payload") is None:
+            message = ConnectionInitMessage(type="connection_init", payload={})
+        await super().handle_message(message)
+
+    async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
+        try:
+            await super().handle_connection_init(message)
+        except Exception as fault:
+            await self.websocket.close(1011, f"{FAULT_MESSAGE} Reference {record_fault(fault)}")
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        most = self.max_subscriptions_per_connection
+        if self.connection_acknowledged and most is not None and len(self.operations) >= most:
+            text = f"A connection may run {most} operations at once."
+            error = public_error(text, ErrorCode.TOO_MANY_SUBSCRIPTIONS)
+            await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
+            return
+        await super().handle_subscribe(message)
+
+    async def handle_task_exception(self, error: Exception) -> None:
+        record_fault(error)
+
+
+def _defect(message: object) -> str | None:
+    """What is wrong with the shape of a message, or None when it can be handled."""
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return "A message must be an object with a type"
+    kind = message["type"]
+    if kind in ("subscribe", "complete"):
+        name = message.get("id")
+        if not isinstance(name, str) or not 0 < len(name) <= ID_LENGTH_MAX:
+            return f"{kind} needs an id of 1 to {ID_LENGTH_MAX} characters"
+    return _payload_defect(message.get("payload")) if kind == "subscribe" else None
+
+
+def _payload_defect(payload: object) -> str | None:
+    if not isinstance(payload, dict):
+        return "The payload of subscribe must be an object"
+    fields = cast("Mapping[str, object]", payload)
+    if not isinstance(fields.get("query"), str):
+        return "query must be a string"
+    if not isinstance(fields.get("variables"), dict | None):
+        return "variables must be an object or null"
+    if not isinstance(fields.get("operationName"), str | None):
+        return "operationName must be a string or null"
+    return None

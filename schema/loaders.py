@@ -1,0 +1,57 @@
+"""Rows that many objects of one answer need, fetched together; new for every operation, so nothing is ever stale."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from strawberry.dataloader import DataLoader
+
+from models.database import connection
+from models.invoices import InvoiceLineView, InvoiceView, invoices_of_purchases, read_lines_of
+from models.wallets import DrawView, read_draws
+
+BATCH_MAX = 500
+
+
+class Loaders:
+    """The loaders of one operation, each made when it is first asked."""
+
+    def __init__(self) -> None:
+        self._draws: DataLoader[UUID, list[DrawView]] | None = None
+        self._invoices: DataLoader[UUID, InvoiceView | None] | None = None
+        self._lines: DataLoader[UUID, tuple[InvoiceLineView, ...]] | None = None
+
+    @property
+    def draws(self) -> DataLoader[UUID, list[DrawView]]:
+        """Draws by entry."""
+        self._draws = self._draws or DataLoader(_load_draws, max_batch_size=BATCH_MAX)
+        return self._draws
+
+    @property
+    def invoices(self) -> DataLoader[UUID, InvoiceView | None]:
+        """The invoice by purchase."""
+        self._invoices = self._invoices or DataLoader(_load_invoices, max_batch_size=BATCH_MAX)
+        return self._invoices
+
+    @property
+    def lines(self) -> DataLoader[UUID, tuple[InvoiceLineView, ...]]:
+        """Lines by invoice."""
+        self._lines = self._lines or DataLoader(_load_lines, max_batch_size=BATCH_MAX)
+        return self._lines
+
+
+async def _load_draws(entry_ids: Sequence[UUID]) -> Sequence[list[DrawView]]:
+    async with connection() as db:
+        found = await read_draws(db, entry_ids)
+    return [found[entry_id] for entry_id in entry_ids]
+
+
+async def _load_invoices(purchase_ids: Sequence[UUID]) -> Sequence[InvoiceView | None]:
+    async with connection() as db:
+        found = await invoices_of_purchases(db, list(purchase_ids))
+    return [found.get(purchase_id) for purchase_id in purchase_ids]
+
+
+async def _load_lines(invoice_ids: Sequence[UUID]) -> Sequence[tuple[InvoiceLineView, ...]]:
+    async with connection() as db:
+        found = await read_lines_of(db, invoice_ids)
+    return [found[invoice_id] for invoice_id in invoice_ids]

@@ -1,0 +1,38 @@
+"""Whose data a caller may touch. Not yours is not found, and no more is said about it."""
+
+from uuid import UUID
+
+from models.errors import OrganizationNotFound, TokenSystemDisabled, WalletNotFound
+from schema.context import Info
+from schema.ids import read_id
+
+
+def organization_of(info: Info, organization_id: str | None) -> UUID | None:
+    """The organisation that is meant, when the caller may see it; without an id the caller's own. None otherwise."""
+    actor = info.context.caller()
+    if organization_id is None:
+        return actor.organization_id
+    found = read_id(organization_id, "Organization")
+    return found if found is not None and actor.may_see(found) else None
+
+
+def wallet_owner(info: Info, organization_id: str | None) -> UUID:
+    """As `organization_of`. Raises WalletNotFound."""
+    found = organization_of(info, organization_id)
+    if found is None:
+        raise WalletNotFound
+    return found
+
+
+def required_organization(info: Info, organization_id: str | None) -> UUID:
+    """As `organization_of`. Raises OrganizationNotFound."""
+    found = organization_of(info, organization_id)
+    if found is None:
+        raise OrganizationNotFound
+    return found
+
+
+def refuse_when_disabled(info: Info) -> None:
+    """Spending and buying can be switched off by the operators (ENABLE_TOKEN_SYSTEM). Raises TokenSystemDisabled."""
+    if not info.context.product.options.token_system_enabled:
+        raise TokenSystemDisabled

@@ -1,0 +1,173 @@
+"""Spending and granting tokens."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Self, TypeAlias
+
+import strawberry
+
+from models import granting, spending
+from models.database import retrying
+from models.outcomes import Booked
+from models.wallets import ensure_wallet
+from rules.permissions import Permission
+from schema.context import Info
+from schema.edge.masking import ErrorCode, public_error
+from schema.edge.permissions import requires
+from schema.enums import LotKind
+from schema.ids import global_id
+from schema.problems import (
+    IdempotencyConflict,
+    InsufficientTokens,
+    InvalidExpiry,
+    InvalidTokens,
+    TokenSystemDisabled,
+    WalletNotFound,
+    WalletSuspended,
+)
+from schema.scalars import clean_text, read_key
+from schema.scope import refuse_when_disabled, wallet_owner
+
+TEXT_MAX = 500
+REFERENCE_MAX = 200
+GRANTABLE = frozenset({LotKind.BONUS, LotKind.PROMO, LotKind.PLAN})
+
+
+@strawberry.input(description="Tokens to be spent, once.")
+class SpendTokensInput:
+    tokens: Decimal = strawberry.field(description="More than 0, at most 4 decimal places.")
+    idempotency_key: str = strawberry.field(
+        description="Your own name for this spend, 1 to 255 characters. The same key never spends twice."
+    )
+    reference_type: str | None = strawberry.field(default=None, description='What they are spent on, such as "report".')
+    reference_id: str | None = strawberry.field(default=None, description="Which one.")
+    description: str = strawberry.field(default="", description="For people, up to 500 characters.")
+    organization_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Whose; null for the caller's own."
+    )
+
+
+@strawberry.input(description="Tokens to be given, once.")
+class GrantTokensInput:
+    organization_id: strawberry.ID = strawberry.field(description="Who gets them.")
+    tokens: Decimal = strawberry.field(description="More than 0, at most 4 decimal places.")
+    idempotency_key: str = strawberry.field(description="Your own name for this grant. The same key never gives twice.")
+    reason: str = strawberry.field(description="Why, 1 to 500 characters; it stands in the history.")
+    kind: LotKind = strawberry.field(default=LotKind.PROMO, description="BONUS, PROMO or PLAN.")
+    expires_at: datetime | None = strawberry.field(
+        default=None, description="When what is left expires; null for never."
+    )
+    priority: int = strawberry.field(default=50, description="0 to 100; lower burns first.")
+
+
+@strawberry.type(description="The entry that was written, and the balances right after it.")
+class TokensMoved:
+    entry_id: strawberry.ID = strawberry.field(description="The entry.")
+    sequence: int = strawberry.field(description="Its place in the wallet's history.")
+    tokens: Decimal = strawberry.field(description="How many tokens moved, without a sign.")
+    available: Decimal = strawberry.field(description="Available tokens right after it.")
+    held: Decimal = strawberry.field(description="Held tokens right after it.")
+    occurred_at: datetime = strawberry.field(description="When it happened.")
+    replayed: bool = strawberry.field(
+        description="Whether this is the first answer told again; then nothing moved now."
+    )
+
+    @classmethod
+    def of(cls, booked: Booked) -> Self:
+        return cls(
+            entry_id=global_id("WalletEntry", booked.entry_id),
+            sequence=booked.sequence,
+            tokens=booked.tokens,
+            available=booked.available,
+            held=booked.held,
+            occurred_at=booked.occurred_at,
+            replayed=booked.replayed,
+        )
+
+
+@strawberry.type(description="The tokens have left the wallet.")
+class SpendTokensSuccess(TokensMoved):
+    pass
+
+
+@strawberry.type(description="The tokens are in the wallet.")
+class GrantTokensSuccess(TokensMoved):
+    pass
+
+
+SpendTokensResult: TypeAlias = Annotated[
+    SpendTokensSuccess
+    | InsufficientTokens
+    | InvalidTokens
+    | WalletSuspended
+    | WalletNotFound
+    | IdempotencyConflict
+    | TokenSystemDisabled,
+    strawberry.union("SpendTokensResult"),
+]
+GrantTokensResult: TypeAlias = Annotated[
+    GrantTokensSuccess | InvalidTokens | InvalidExpiry | WalletNotFound | IdempotencyConflict,
+    strawberry.union("GrantTokensResult"),
+]
+
+
+def spend_order(info: Info, input: SpendTokensInput) -> spending.SpendOrder:
+    """The order in the words of the models. Raises WalletNotFound."""
+    return spending.SpendOrder(
+        organization_id=wallet_owner(info, input.organization_id),
+        tokens=input.tokens,
+        key=read_key(input.idempotency_key),
+        actor=info.context.caller().name,
+        reference_type=_reference(input.reference_type, "referenceType"),
+        reference_id=_reference(input.reference_id, "referenceId"),
+        description=clean_text(input.description, "description", length_max=TEXT_MAX),
+        request_id=info.context.request_id,
+    )
+
+
+def _reference(value: str | None, name: str) -> str | None:
+    return None if value is None else clean_text(value, name, length_min=1, length_max=REFERENCE_MAX)
+
+
+def grant_order(info: Info, input: GrantTokensInput) -> granting.GrantOrder:
+    """The order in the words of the models. Raises WalletNotFound and BAD_USER_INPUT."""
+    if input.kind not in GRANTABLE:
+        raise public_error("kind must be BONUS, PROMO or PLAN.", ErrorCode.BAD_USER_INPUT, field="kind")
+    if not 0 <= input.priority <= 100:
+        raise public_error("priority must be between 0 and 100.", ErrorCode.BAD_USER_INPUT, field="priority")
+    return granting.GrantOrder(
+        organization_id=wallet_owner(info, input.organization_id),
+        tokens=input.tokens,
+        kind=input.kind,
+        reason=clean_text(input.reason, "reason", length_min=1, length_max=TEXT_MAX),
+        key=read_key(input.idempotency_key),
+        actor=info.context.caller().name,
+        expires_at=input.expires_at,
+        priority=input.priority,
+        request_id=info.context.request_id,
+    )
+
+
+@strawberry.type
+class SpendingMutations:
+    @strawberry.mutation(
+        description="Spend tokens: lots burn by priority, then earliest expiry, free before paid, then oldest. The "
+        "same key with the same input answers with the first answer, refusals included; other input is refused.",
+        directives=requires(Permission.TOKENS_SPEND),
+    )
+    async def spend_tokens(self, info: Info, input: SpendTokensInput) -> SpendTokensResult:
+        refuse_when_disabled(info)
+        order = spend_order(info, input)
+        booked = await retrying(lambda: spending.spend(order, at=info.context.now))
+        return SpendTokensSuccess.of(booked)
+
+    @strawberry.mutation(
+        description="Give tokens that cost nothing. A suspended wallet can be given tokens too.",
+        directives=requires(Permission.FINANCE_MANAGE),
+    )
+    async def grant_tokens(self, info: Info, input: GrantTokensInput) -> GrantTokensResult:
+        order = grant_order(info, input)
+        granting.check_order(order, info.context.now)
+        await ensure_wallet(order.organization_id, info.context.product.options.wallet_defaults)
+        booked = await retrying(lambda: granting.grant(order, at=info.context.now))
+        return GrantTokensSuccess.of(booked)

@@ -1,0 +1,298 @@
+"""Wallets, their history and their lots, as the API shows them."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Self
+from uuid import UUID
+
+import strawberry
+
+from models.database import connection
+from models.invoices import read_invoices
+from models.payment_methods import list_payment_methods
+from models.purchases import read_purchases
+from models.wallets import (
+    DrawView,
+    EntryView,
+    LotView,
+    WalletView,
+    ensure_wallet,
+    read_entries,
+    read_lots,
+    read_wallet,
+    wallet_id_of,
+)
+from rules.permissions import Permission
+from schema.context import Info
+from schema.edge.permissions import requires
+from schema.enums import EntryKind, LotKind, PurchaseStatus
+from schema.ids import global_id
+from schema.invoices import Invoice
+from schema.money import Money, money
+from schema.nodes import Node
+from schema.pages import (
+    After,
+    Connection,
+    First,
+    moment_cursor,
+    page_of,
+    page_size,
+    read_moment,
+    read_sequence,
+    sequence_cursor,
+)
+from schema.payment_methods import PaymentMethod
+from schema.purchases import Purchase
+from schema.scope import organization_of
+
+
+@strawberry.enum(description="Whether a wallet may be used.")
+class WalletStatus(Enum):
+    ACTIVE = strawberry.enum_value("active", description="Everything is allowed.")
+    SUSPENDED = strawberry.enum_value("suspended", description="Reading only: no spending, no buying.")
+
+
+@strawberry.enum(description="How full a wallet is, by the operators' thresholds in tokens.")
+class BalanceLevel(Enum):
+    NORMAL = strawberry.enum_value("normal", description="Above both thresholds.")
+    LOW = strawberry.enum_value("low", description="At or below the low threshold.")
+    CRITICAL = strawberry.enum_value("critical", description="At or below the critical threshold, but not empty.")
+    EMPTY = strawberry.enum_value("empty", description="Nothing is available.")
+
+
+@strawberry.type(description="How many tokens an entry took from one lot, or put into it.")
+class Draw:
+    lot_id: strawberry.ID = strawberry.field(description="The lot.")
+    lot_kind: LotKind = strawberry.field(description="Where the lot's tokens came from.")
+    tokens: Decimal = strawberry.field(description="Positive when taken, negative when put in. At most 4 places.")
+
+    @classmethod
+    def of(cls, view: DrawView) -> Self:
+        return cls(lot_id=global_id("Lot", view.lot_id), lot_kind=LotKind(view.kind), tokens=view.tokens)
+
+
+@strawberry.type(description="One change of a wallet. Entries are never changed or removed.")
+class WalletEntry(Node):
+    sequence: int = strawberry.field(description="1, 2, 3 … within the wallet, without gaps.")
+    kind: EntryKind = strawberry.field(description="What it is about.")
+    tokens: Decimal = strawberry.field(description="Signed change of available + held tokens.")
+    held_tokens: Decimal = strawberry.field(description="Signed change of held tokens.")
+    available_before: Decimal = strawberry.field(description="Available tokens before it.")
+    available_after: Decimal = strawberry.field(description="Available tokens after it.")
+    held_after: Decimal = strawberry.field(description="Held tokens after it.")
+    reference_type: str | None = strawberry.field(description='What kind of thing it was for, such as "purchase".')
+    reference_id: str | None = strawberry.field(description="Which one.")
+    description: str = strawberry.field(description="The caller's words.")
+    actor: str = strawberry.field(description='Who did it: "user/…", or "scrip" itself.')
+    occurred_at: datetime = strawberry.field(description="When it happened.")
+    recorded_at: datetime = strawberry.field(description="When it was written down.")
+
+    @classmethod
+    def of(cls, view: EntryView) -> Self:
+        return cls(
+            key=view.id,
+            sequence=view.sequence,
+            kind=EntryKind(view.change_type),
+            tokens=view.change_amount,
+            held_tokens=view.held_change,
+            available_before=view.balance_before,
+            available_after=view.balance_after,
+            held_after=view.held_after,
+            reference_type=view.reference_type,
+            reference_id=view.reference_id,
+            description=view.description,
+            actor=view.actor,
+            occurred_at=view.occurred_at,
+            recorded_at=view.recorded_at,
+        )
+
+    @strawberry.field(description="Which lots it drew from or put tokens into.")
+    async def draws(self, info: Info) -> list[Draw]:
+        return [Draw.of(view) for view in await info.context.loaders.draws.load(self.key)]
+
+
+@strawberry.type(description="Tokens from one purchase or grant, spent in the order the documentation states.")
+class Lot(Node):
+    kind: LotKind = strawberry.field(description="Where the tokens came from.")
+    granted_tokens: Decimal = strawberry.field(description="How many there were.")
+    remaining_tokens: Decimal = strawberry.field(description="How many are left, held ones included.")
+    held_tokens: Decimal = strawberry.field(description="How many of them are held.")
+    unit_cost: Decimal = strawberry.field(description="What one token cost before tax, at most 6 places; 0 when free.")
+    cost: Money = strawberry.field(description="What was paid for the lot before tax.")
+    priority: int = strawberry.field(description="0 to 100; lower burns first.")
+    effective_at: datetime = strawberry.field(description="From when it can be spent.")
+    expires_at: datetime | None = strawberry.field(description="When what is left expires; null for never.")
+    purchase_id: strawberry.ID | None = strawberry.field(description="The purchase it came from.")
+    reason: str = strawberry.field(description="Why it was granted.")
+
+    @classmethod
+    def of(cls, view: LotView) -> Self:
+        return cls(
+            key=view.id,
+            kind=LotKind(view.kind),
+            granted_tokens=view.granted_tokens,
+            remaining_tokens=view.remaining_tokens,
+            held_tokens=view.held_tokens,
+            unit_cost=view.unit_cost,
+            cost=money(view.cost, view.currency),
+            priority=view.priority,
+            effective_at=view.effective_at,
+            expires_at=view.expires_at,
+            purchase_id=global_id("Purchase", view.purchase_id) if view.purchase_id else None,
+            reason=view.reason,
+        )
+
+
+@strawberry.type(description="One organization's store of tokens.")
+class Wallet(Node):
+    organization_key: strawberry.Private[UUID]
+    suspended: strawberry.Private[bool]
+    currency_code: str = strawberry.field(description="The currency tokens are bought in, ISO 4217.")
+    price_per_token: Decimal = strawberry.field(description="Before tax, in `currencyCode`, at most 6 places.")
+    tax_rate: Decimal = strawberry.field(description="A share of one: 0.16 is 16 %.")
+    payment_terms_days: int = strawberry.field(description="Days until an invoice is due.")
+    available: Decimal = strawberry.field(
+        description="Tokens that can be spent or held now; expired ones do not count."
+    )
+    held: Decimal = strawberry.field(description="Tokens reserved by holds.")
+    total_purchased: Decimal = strawberry.field(description="All tokens ever bought.")
+    total_granted: Decimal = strawberry.field(description="All tokens ever given, bonus tokens included.")
+    total_spent: Decimal = strawberry.field(description="All tokens ever spent.")
+    total_expired: Decimal = strawberry.field(description="All tokens ever lost to expiry.")
+    total_refunded: Decimal = strawberry.field(description="All tokens ever taken back by refunds.")
+    total_adjusted: Decimal = strawberry.field(description="The signed sum of all adjustments by hand.")
+    entry_sequence: int = strawberry.field(description="The sequence of the last entry; 0 before the first.")
+    suspended_at: datetime | None = strawberry.field(description="Since when it is suspended.")
+    suspension_reason: str | None = strawberry.field(description="Why it is suspended.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+
+    @classmethod
+    def of(cls, view: WalletView) -> Self:
+        return cls(
+            key=view.id,
+            organization_key=view.organization_id,
+            suspended=not view.is_active,
+            currency_code=view.currency,
+            price_per_token=view.price_per_token,
+            tax_rate=view.tax_rate,
+            payment_terms_days=view.payment_terms_days,
+            available=view.available,
+            held=view.held,
+            total_purchased=view.total_purchased,
+            total_granted=view.total_granted,
+            total_spent=view.total_consumed,
+            total_expired=view.total_expired,
+            total_refunded=view.total_refunded,
+            total_adjusted=view.total_adjusted,
+            entry_sequence=view.entry_sequence,
+            suspended_at=view.suspended_at,
+            suspension_reason=view.suspension_reason,
+            created_at=view.created_at,
+        )
+
+    @strawberry.field(description="Whose wallet it is.")
+    def organization_id(self) -> strawberry.ID:
+        return global_id("Organization", self.organization_key)
+
+    @strawberry.field(description="Whether it may be used.")
+    def status(self) -> WalletStatus:
+        return WalletStatus.SUSPENDED if self.suspended else WalletStatus.ACTIVE
+
+    @strawberry.field(description="How full it is, by the operators' thresholds.")
+    def balance_level(self, info: Info) -> BalanceLevel:
+        options = info.context.product.options
+        if self.available == 0:
+            return BalanceLevel.EMPTY
+        if self.available <= options.critical_balance:
+            return BalanceLevel.CRITICAL
+        return BalanceLevel.LOW if self.available <= options.low_balance else BalanceLevel.NORMAL
+
+    @strawberry.field(description="What the available tokens would cost now, before tax.")
+    def value(self) -> Money:
+        return money(self.available * self.price_per_token, self.currency_code)
+
+    @strawberry.field(description="What happened, newest first.")
+    async def entries(
+        self,
+        first: First = 20,
+        after: After = None,
+        kinds: Annotated[
+            list[EntryKind] | None, strawberry.argument(description="Only entries of these kinds; null for all.")
+        ] = None,
+    ) -> Connection[WalletEntry]:
+        size, before = page_size(first), read_sequence(after)
+        async with connection() as db:
+            views = await read_entries(
+                db, self.key, limit=size + 1, before=before, kinds=[kind.value for kind in kinds] if kinds else None
+            )
+        rows = [(sequence_cursor(view.sequence), WalletEntry.of(view)) for view in views]
+        return page_of(rows, size, continued=after is not None)
+
+    @strawberry.field(description="Its lots, newest first, the exhausted ones included.")
+    async def lots(self, first: First = 20, after: After = None) -> Connection[Lot]:
+        size, before = page_size(first), read_moment(after)
+        async with connection() as db:
+            views = await read_lots(db, self.key, limit=size + 1, before=before)
+        rows = [(moment_cursor(view.created_at, view.id), Lot.of(view)) for view in views]
+        return page_of(rows, size, continued=after is not None)
+
+    @strawberry.field(description="The organization's purchases, newest first.")
+    async def purchases(
+        self,
+        first: First = 20,
+        after: After = None,
+        statuses: Annotated[
+            list[PurchaseStatus] | None,
+            strawberry.argument(description="Only purchases in these states; null for all."),
+        ] = None,
+    ) -> Connection[Purchase]:
+        size, before = page_size(first), read_moment(after)
+        chosen = [status.value for status in statuses] if statuses else None
+        async with connection() as db:
+            views = await read_purchases(db, self.organization_key, limit=size + 1, before=before, statuses=chosen)
+        rows = [(moment_cursor(view.placed_at, view.id), Purchase.of(view)) for view in views]
+        return page_of(rows, size, continued=after is not None)
+
+    @strawberry.field(description="The organization's invoices, newest first.")
+    async def invoices(self, first: First = 20, after: After = None) -> Connection[Invoice]:
+        size, before = page_size(first), read_moment(after)
+        async with connection() as db:
+            views = await read_invoices(db, self.organization_key, limit=size + 1, before=before)
+        rows = [(moment_cursor(view.issued_at, view.id), Invoice.of(view)) for view in views]
+        return page_of(rows, size, continued=after is not None)
+
+    @strawberry.field(description="The organization's payment methods, the default first.")
+    async def payment_methods(self) -> list[PaymentMethod]:
+        async with connection() as db:
+            return [PaymentMethod.of(view) for view in await list_payment_methods(db, self.organization_key)]
+
+
+async def wallet_of(info: Info, organization_id: UUID) -> Wallet:
+    """The organisation's wallet, made now when this is its first need."""
+    async with connection() as db:
+        view = await read_wallet(db, organization_id, at=info.context.now)
+    if view is None:
+        await ensure_wallet(organization_id, info.context.product.options.wallet_defaults)
+        async with connection() as db:
+            view = await read_wallet(db, organization_id, at=info.context.now)
+    if view is None:
+        raise LookupError(f"no wallet {wallet_id_of(organization_id)} after it was made")
+    return Wallet.of(view)
+
+
+@strawberry.type
+class WalletQueries:
+    @strawberry.field(
+        description="An organization's wallet; without an id the caller's own. Null when it is not the caller's.",
+        directives=requires(Permission.TOKENS_VIEW),
+    )
+    async def wallet(
+        self,
+        info: Info,
+        organization_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Whose wallet; null for the caller's own.")
+        ] = None,
+    ) -> Wallet | None:
+        owner = organization_of(info, organization_id)
+        return None if owner is None else await wallet_of(info, owner)

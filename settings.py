@@ -1,0 +1,147 @@
+"""Settings from the environment, read by the doors only (`server.py`, `worker.py`, `standalone.py`).
+
+The names of the token block and of everything around it are those operators already have in their `.env`.
+Secrets refuse to be weak when ENVIRONMENT is production. Everything else has a default that works on a laptop.
+"""
+
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+from functools import lru_cache
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SECRET_LENGTH_MIN = 32
+KNOWN_EXAMPLES = ("change", "example", "secret", "development", "password")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def parse_duration(text: object) -> object:
+    """`15m`, `7d`, `30s`, `2h` as a timedelta; anything else is left to pydantic."""
+    if isinstance(text, str) and text[-1:] in UNITS and text[:-1].isdigit():
+        return timedelta(**{UNITS[text[-1]]: int(text[:-1])})
+    return text
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Rate = Annotated[Decimal, Field(ge=0, le=1, allow_inf_nan=False)]
+Price = Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=6, allow_inf_nan=False)]
+Tokens = Annotated[Decimal, Field(ge=0, decimal_places=4, allow_inf_nan=False)]
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    environment: Environment = Environment.DEVELOPMENT
+    host: str = "127.0.0.1"
+    port: int = Field(default=3000, ge=0, le=65535)
+    public_url: str = "http://127.0.0.1:3000"
+    allowed_origins: str = ""
+    introspection_enabled: bool = True
+    graphiql_enabled: bool = True
+
+    # Databases: the application role, the role that owns the tables (migrations), the role for reports.
+    database_url: SecretStr = SecretStr("postgresql://scrip_app@127.0.0.1:5432/scrip")
+    database_owner_url: SecretStr | None = None
+    finance_database_url: SecretStr | None = None
+    database_pool_size: int = Field(default=10, ge=2, le=200)
+
+    # Temporal, with the names of Temporal's own environment configuration.
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    temporal_api_key: SecretStr | None = None
+    temporal_tls: bool = False
+    temporal_ui_url: str = "http://127.0.0.1:8233"
+
+    # Sign-in.
+    jwt_secret: SecretStr = SecretStr("development-only-jwt-secret-0123456789abcdef")
+    jwt_refresh_secret: SecretStr = SecretStr("development-only-refresh-secret-0123456789ab")
+    jwt_expires_in: Duration = timedelta(minutes=15)
+    jwt_refresh_expires_in: Duration = timedelta(days=7)
+    jwt_issuer: str = "scrip"
+    jwt_audience: str = "scrip-api"
+    jwks_url: str | None = None
+
+    # The token system.
+    enable_token_system: bool = True
+    default_token_price: Price = Decimal("0.50")
+    token_expiration_enabled: bool = False
+    token_expiration_days: int = Field(default=365, ge=1, le=36_500)
+    token_low_balance_threshold: Tokens = Decimal("100")
+    token_critical_balance_threshold: Tokens = Decimal("50")
+    token_auto_topup_enabled: bool = True
+    token_subscription_grace_period_days: int = Field(default=7, ge=0, le=90)
+    token_invoice_tax_rate: Rate = Decimal("0.16")
+    token_invoice_due_days: int = Field(default=30, ge=0, le=365)
+    default_currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
+
+    # Buying.
+    purchase_action_window: Duration = timedelta(minutes=30)
+    purchase_processing_window: Duration = timedelta(days=7)
+    purchase_poll_interval: Duration = timedelta(minutes=5)
+    purchase_answer_timeout: Duration = timedelta(seconds=5)
+
+    # Gateways.
+    default_gateway: Literal["sandbox", "stripe"] = "sandbox"
+    sandbox_gateway_url: str | None = None
+    sandbox_api_key: SecretStr | None = None
+    sandbox_webhook_secret: SecretStr | None = None
+    stripe_api_key: SecretStr | None = None
+    stripe_api_url: str | None = None
+    stripe_webhook_secret: SecretStr | None = None
+
+    # The seller on every invoice.
+    seller_name: str = "Scrip Ltd"
+    seller_address: str = "1 Ledger Lane, London"
+    seller_tax_id: str = "GB000000000"
+    seller_email: str = "billing@scrip.example"
+
+    # Mail.
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = Field(default=1025, ge=1, le=65535)
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_secure: bool = False
+    smtp_from: str = "Scrip <billing@scrip.example>"
+    email_retry_attempts: int = Field(default=3, ge=1, le=20)
+    email_retry_delay: int = Field(default=1000, ge=1, le=3_600_000, description="milliseconds")
+
+    # Logs and background work.
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_file: str | None = "logs/app.log"
+    enable_background_jobs: bool = True
+    job_queue_redis_url: str | None = None
+    job_concurrency: int = Field(default=5, ge=1, le=200)
+
+    # Limits.
+    rate_limit_window_ms: int = Field(default=900_000, ge=1000)
+    rate_limit_max_requests: int = Field(default=100, ge=1)
+
+    @model_validator(mode="after")
+    def _refuse_weak_secrets_in_production(self) -> Self:
+        if self.environment is not Environment.PRODUCTION:
+            return self
+        for name in ("jwt_secret", "jwt_refresh_secret"):
+            secret = getattr(self, name).get_secret_value()
+            if len(secret) < SECRET_LENGTH_MIN or any(word in secret.lower() for word in KNOWN_EXAMPLES):
+                raise ValueError(f"{name.upper()} must be a random secret of at least {SECRET_LENGTH_MIN} characters")
+        if self.jwt_secret.get_secret_value() == self.jwt_refresh_secret.get_secret_value():
+            raise ValueError("JWT_SECRET and JWT_REFRESH_SECRET must differ")
+        if self.sandbox_gateway_url is not None or self.default_gateway == "sandbox":
+            raise ValueError("The sandbox gateway moves no money; set DEFAULT_GATEWAY=stripe in production")
+        return self
+
+
+@lru_cache
+def load_settings() -> Settings:
+    """The settings of this process, read once. Raises pydantic.ValidationError naming the variable that is wrong."""
+    return Settings()

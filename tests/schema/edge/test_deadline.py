@@ -1,0 +1,63 @@
+"""Slow senders lose their connection; slow resolvers and quiet WebSockets do not. The test server waits one second."""
+
+import asyncio
+
+import pytest
+
+from tests.schema.edge.conftest import Server
+
+REQUEST = b"GET /healthz HTTP/1.1\r\nhost: harbour\r\n"
+
+
+async def until_closed(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await asyncio.wait_for(reader.read(), 5)
+    except ConnectionResetError:
+        return b""
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET /heal",
+        REQUEST,
+        b"POST /length HTTP/1.1\r\nhost: harbour\r\ncontent-length: 10\r\n\r\nabc",
+    ],
+    ids=["nothing", "half a line", "half a head", "half a body"],
+)
+async def test_a_request_that_does_not_arrive_in_time_is_dropped_unanswered(server: Server, sent: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(sent)
+
+    assert await until_closed(reader) == b""
+    writer.close()
+
+
+async def test_the_deadline_starts_anew_with_each_request_of_a_connection(server: Server) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+
+    writer.write(REQUEST + b"\r\n")
+    first = await reader.readuntil(b"ok")
+    writer.write(REQUEST)
+    rest = await until_closed(reader)
+
+    assert first.startswith(b"HTTP/1.1 200 ")
+    assert rest == b""
+    writer.close()
+
+
+async def test_two_hundred_half_open_connections_do_not_shut_anybody_out(server: Server) -> None:
+    half_open = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", server.port) for _ in range(200)))
+    for _, writer in half_open:
+        writer.write(REQUEST)
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(REQUEST + b"\r\n")
+    answer = await asyncio.wait_for(reader.readuntil(b"ok"), 1)
+    endings = await asyncio.gather(*(until_closed(each) for each, _ in half_open))
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert endings == [b""] * 200
+    for each in (writer, *(each for _, each in half_open)):
+        each.close()

@@ -1,0 +1,179 @@
+"""One command, and the whole product runs: it is ready, it can be bought from, it heals, it leaves nothing behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+
+from embedded.options import PORTS
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("postgres", "temporal", "gateway", "mailbox", "worker", "api")
+START_SECONDS_MAX = 90.0
+
+
+class Standalone:
+    """standalone.py as a person starts it, in a folder of its own, on any free ports."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.output = folder.with_name(f"{folder.name}.txt")
+        environment = {**os.environ, **dict.fromkeys(PORTS, "0"), "SCRIP_DATA": str(folder)}
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "standalone.py")],
+                env=environment,
+                cwd=folder.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    def page(self) -> dict[str, object]:
+        page: dict[str, object] = json.loads((self.folder / "ready.json").read_text())
+        return page
+
+    def address(self, name: str) -> str:
+        addresses = self.page()["addresses"]
+        assert isinstance(addresses, dict)
+        return str(addresses[name])
+
+    def pids(self) -> dict[str, int]:
+        parts = self.page()["parts"]
+        assert isinstance(parts, dict)
+        return parts
+
+    def is_ready(self) -> bool:
+        assert self.process.poll() is None, self.output.read_text()
+        # The page of a run that was killed stays until the next one has taken the folder.
+        try:
+            return self.page()["pid"] == self.process.pid
+        except FileNotFoundError:
+            return False
+
+    def waits_until_ready(self) -> "Standalone":
+        _eventually(self.is_ready, START_SECONDS_MAX)
+        return self
+
+    def ends(self, number: signal.Signals) -> int:
+        """The exit code after the signal."""
+        self.process.send_signal(number)
+        return self.process.wait(15)
+
+
+@pytest.fixture(scope="module")
+def scrip(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
+    running = Standalone(tmp_path_factory.mktemp("standalone") / "data").waits_until_ready()
+    yield running
+    running.ends(signal.SIGTERM)
+
+
+def test_it_says_where_everything_is_and_every_part_runs(scrip: Standalone) -> None:
+    page = scrip.page()
+
+    assert tuple(scrip.pids()) == PARTS
+    assert all(map(psutil.pid_exists, scrip.pids().values()))
+    assert page["pid"] == scrip.process.pid
+    for name, path in (("api", "/readyz"), ("graphiql", ""), ("temporal_ui", ""), ("gateway", "/livez")):
+        answer = httpx2.get(scrip.address(name) + path, follow_redirects=True, trust_env=False)
+        assert answer.status_code == 200, name
+    assert (scrip.folder / "ready.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_printed_command_buys_tokens_when_it_is_pasted_and_pasting_it_twice_buys_once(scrip: Standalone) -> None:
+    _eventually(lambda: "Ctrl-C stops everything." in scrip.output.read_text())
+    commands = [line for line in scrip.output.read_text().splitlines() if line.strip().startswith("curl ")]
+    assert len(commands) == 1
+
+    for _ in range(2):
+        pasted = subprocess.run(["sh", "-c", commands[0]], capture_output=True, text=True, check=True)
+        answer = json.loads(pasted.stdout)
+
+        assert "errors" not in answer
+        assert answer["data"]["startPurchase"]["__typename"] == "StartPurchaseSuccess"
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_that_is_killed_is_started_again(scrip: Standalone, name: str) -> None:
+    before = scrip.pids()
+    os.kill(before[name], signal.SIGKILL)
+
+    _eventually(lambda: scrip.pids()[name] != before[name], 15)
+
+    _eventually(lambda: _answers(f"{scrip.address('api')}/readyz"), 30)
+    assert {other: pid for other, pid in scrip.pids().items() if other != name} == {
+        other: pid for other, pid in before.items() if other != name
+    }
+
+
+def test_a_second_one_in_the_same_folder_is_refused(scrip: Standalone) -> None:
+    second = subprocess.run(
+        [sys.executable, str(ROOT / "standalone.py")],
+        env={**os.environ, **dict.fromkeys(PORTS, "0"), "SCRIP_DATA": str(scrip.folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert second.returncode == 1
+    assert f"already running in {scrip.folder} (process {scrip.process.pid})" in second.stderr
+    assert scrip.is_ready()
+
+
+def test_ctrl_c_stops_everything_and_the_next_start_goes_on(tmp_path: Path) -> None:
+    # given
+    first = Standalone(tmp_path / "data").waits_until_ready()
+    users, pids = first.page()["users"], first.pids()
+
+    # when
+    exit_code = first.ends(signal.SIGINT)
+
+    # then
+    assert exit_code == 0, first.output.read_text()
+    assert not (tmp_path / "data" / "ready.json").exists()
+    assert _survivors(pids) == []
+
+    second = Standalone(tmp_path / "data").waits_until_ready()
+    assert second.page()["users"] == users
+    assert second.ends(signal.SIGTERM) == 0
+
+
+def test_a_kill_leaves_nothing_that_hinders_the_next_start(tmp_path: Path) -> None:
+    first = Standalone(tmp_path / "data").waits_until_ready()
+    pids = first.pids()
+    first.ends(signal.SIGKILL)
+
+    second = Standalone(tmp_path / "data").waits_until_ready()
+
+    assert _survivors(pids) == []
+    assert second.ends(signal.SIGTERM) == 0
+
+
+def _survivors(pids: dict[str, int]) -> list[str]:
+    alive = []
+    for name, pid in pids.items():
+        if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            alive.append(name)
+    return alive
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx2.get(url, trust_env=False, timeout=2).status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
+def _eventually(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
