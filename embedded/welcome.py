@@ -36,8 +36,8 @@ class SignInFailed(CannotStart):
 class SampleUser(BaseModel):
     email: str
     password: str
-    organization_id: str
-    organization: str
+    organization_id: str | None
+    organization: str | None
     permissions: list[str]
 
 
@@ -91,7 +91,7 @@ async def _purchase_command(graphql: str, sample: Sample) -> str | None:
     return None
 
 
-def purchase_command(graphql: str, access_token: str, order: Mapping[str, str]) -> str:
+def purchase_command(graphql: str, access_token: str, order: Mapping[str, str | None]) -> str:
     """One line for sh that sends `order` as the input of startPurchase."""
     body = json.dumps({"query": PURCHASE, "variables": {"input": dict(order)}})
     headers = ("-H", "Content-Type: application/json", "-H", f"Authorization: Bearer {access_token}")

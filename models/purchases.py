@@ -14,12 +14,13 @@ from uuid import UUID
 
 from models import audit
 from models.actors import SCRIP_ITSELF
-from models.announcements import Topic, announce
 from models.database import Connection
 from models.errors import PriceChanged, PurchaseNotFound, WalletSuspended
+from models.feed import announce
 from models.intentions import Intention, remember
 from models.payment_methods import PaymentMethodView, default_payment_method, read_payment_method
 from models.quotes import Quote, Wish, quote
+from models.topics import Topic
 from rules.identity import derived_id, fingerprint
 from rules.payments import PaymentReport
 from rules.purchases import PurchaseStatus, may_become
@@ -267,7 +268,7 @@ async def tell(
         request_id=request_id,
     )
     body = {"purchase_id": str(purchase.id), "status": purchase.status, "happened": happened}
-    await announce(db, purchase.organization_id, Topic.PURCHASE_CHANGED, body)
+    await announce(db, Topic.PURCHASE_CHANGED, organization_id=purchase.organization_id, body=body)
 
 
 async def read_purchase(db: Connection, organization_id: UUID, purchase_id: UUID) -> PurchaseView | None:

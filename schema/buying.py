@@ -244,7 +244,7 @@ class BuyingMutations:
 async def ask_to_cancel(info: Info, purchase: PurchaseView) -> None:
     """The story has been asked; a closed one cannot be."""
     product = info.context.product
-    handle = product.temporal.get_workflow_handle_for(PurchaseWorkflow.run, purchase_workflow_id(purchase.id))
+    handle = product.temporal.get_workflow_handle(purchase_workflow_id(purchase.id))
     try:
         await handle.execute_update(
             PurchaseWorkflow.cancel, info.context.caller().name, rpc_timeout=product.options.answer_timeout

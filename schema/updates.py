@@ -11,9 +11,9 @@ from uuid import UUID
 
 import strawberry
 
-from models.announcements import Topic
 from models.feed import Event
 from models.hub import CursorUnknown
+from models.topics import Topic
 from rules.permissions import Permission
 from rules.purchases import TERMINAL
 from schema.context import Info

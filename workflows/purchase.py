@@ -83,7 +83,10 @@ class PurchaseWorkflow:
 
         report = await self._collect_payment()
         if report.status != PaymentStatus.CAPTURED:
-            return await self._end(await self._close_unpaid(report))
+            unpaid = await self._close_unpaid(report)
+            report = await self._look_again(report)
+            if report.status != PaymentStatus.CAPTURED:
+                return await self._end(unpaid)
 
         completed = await self._credit_and_invoice(report)
         await self._render_invoice(completed)
@@ -243,6 +246,17 @@ class PurchaseWorkflow:
             return Closing(purchase_id, PurchaseStatus.CANCELLED, "Cancelled.", None, report, who)
         return Closing(purchase_id, PurchaseStatus.EXPIRED, "Nobody paid in time.", None, report)
 
+    async def _look_again(self, report: Reported) -> Reported:
+        """An event that came while the purchase was being closed may tell of a payment after all."""
+        await self._letters_out()
+        while self._news and report.status != PaymentStatus.CAPTURED:
+            self._news = False
+            found = await workflow.execute_activity_method(
+                PaymentActivities.find_payment, PaymentStep(self._request.purchase_id), summary="look again", **GATEWAY
+            )
+            report = found or report
+        return report
+
     async def _render_invoice(self, completed: Completed) -> None:
         await workflow.execute_activity(render_invoice, completed, summary=completed.invoice_number, **PAPER)
 
@@ -254,16 +268,19 @@ class PurchaseWorkflow:
             workflow.start_activity_method(NoticeActivities.send_notice, notice, summary=kind, **options)
         )
 
+    async def _letters_out(self) -> None:
+        while self._letters:
+            try:
+                await self._letters.pop()
+            except ActivityError:
+                workflow.logger.warning("a letter was given up")
+
     async def _end(self, decision: PurchaseDecision) -> PurchaseDecision:
         """Everybody who asked is answered and every letter is out, or given up, before the story closes."""
         self._decision = decision
         self._closed = True
         self._show(decision.status)
-        for letter in self._letters:
-            try:
-                await letter
-            except ActivityError:
-                workflow.logger.warning("a letter was given up")
+        await self._letters_out()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return decision
 

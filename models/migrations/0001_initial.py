@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
         ops.CreateModel(
             name='FeedEvent',
             fields=[
-                ('seq', fields.BigIntField(primary_key=True, unique=True, db_index=True)),
+                ('seq', fields.BigIntField(generated=False, primary_key=True, unique=True, db_index=True)),
                 ('organization_id', fields.UUIDField(null=True)),
                 ('topic', fields.TextField(unique=False)),
                 ('body', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
@@ -281,7 +281,7 @@ class Migration(migrations.Migration):
             name='Wallet',
             fields=[
                 ('id', fields.UUIDField(primary_key=True, unique=True, db_index=True)),
-                ('organization', fields.ForeignKeyField('models.Organization', source_field='organization_id', unique=True, db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
+                ('organization', fields.ForeignKeyField('models.Organization', source_field='organization_id', db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
                 ('currency', fields.CharField(default='USD', db_default='USD', max_length=3)),
                 ('price_per_token', fields.DecimalField(max_digits=14, decimal_places=6)),
                 ('tax_rate', fields.DecimalField(max_digits=7, decimal_places=6)),
@@ -303,7 +303,7 @@ class Migration(migrations.Migration):
                 ('created_at', fields.DatetimeField(db_default=SqlDefault('now()'), auto_now=False, auto_now_add=False)),
                 ('updated_at', fields.DatetimeField(db_default=SqlDefault('now()'), auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'organization_token_wallets', 'app': 'models', 'constraints': [CheckConstraint(check="current_balance >= 0 AND current_balance <> 'NaN'", name='wallets_available_not_negative'), CheckConstraint(check="held_tokens >= 0 AND held_tokens <> 'NaN'", name='wallets_held_not_negative'), CheckConstraint(check='current_balance + held_tokens = total_purchased + total_granted + total_adjusted - total_consumed - total_expired - total_refunded', name='wallets_sums_agree'), CheckConstraint(check="total_purchased >= 0 AND total_granted >= 0 AND total_consumed >= 0 AND total_expired >= 0 AND total_refunded >= 0 AND total_adjusted <> 'NaN'", name='wallets_lifetime_sums_not_negative'), CheckConstraint(check="price_per_token > 0 AND price_per_token <> 'NaN'", name='wallets_price_positive'), CheckConstraint(check='tax_rate BETWEEN 0 AND 1', name='wallets_tax_rate_is_a_share'), CheckConstraint(check="currency ~ '^[A-Z]{3}$'", name='wallets_currency_is_a_code'), CheckConstraint(check='is_active = (suspended_at IS NULL)', name='wallets_suspension_has_a_time')], 'pk_attr': 'id', 'table_description': "One organisation's store of tokens. `current_balance` is what is available: held tokens are not in it."},
+            options={'table': 'organization_token_wallets', 'app': 'models', 'constraints': [UniqueConstraint(fields=('organization_id',), name='wallets_one_per_organization'), CheckConstraint(check="current_balance >= 0 AND current_balance <> 'NaN'", name='wallets_available_not_negative'), CheckConstraint(check="held_tokens >= 0 AND held_tokens <> 'NaN'", name='wallets_held_not_negative'), CheckConstraint(check='current_balance + held_tokens = total_purchased + total_granted + total_adjusted - total_consumed - total_expired - total_refunded', name='wallets_sums_agree'), CheckConstraint(check="total_purchased >= 0 AND total_granted >= 0 AND total_consumed >= 0 AND total_expired >= 0 AND total_refunded >= 0 AND total_adjusted <> 'NaN'", name='wallets_lifetime_sums_not_negative'), CheckConstraint(check="price_per_token > 0 AND price_per_token <> 'NaN'", name='wallets_price_positive'), CheckConstraint(check='tax_rate BETWEEN 0 AND 1', name='wallets_tax_rate_is_a_share'), CheckConstraint(check="currency ~ '^[A-Z]{3}$'", name='wallets_currency_is_a_code'), CheckConstraint(check='is_active = (suspended_at IS NULL)', name='wallets_suspension_has_a_time')], 'pk_attr': 'id', 'table_description': "One organisation's store of tokens. `current_balance` is what is available: held tokens are not in it."},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -375,7 +375,7 @@ class Migration(migrations.Migration):
             name='AutoTopUpPolicy',
             fields=[
                 ('id', fields.UUIDField(primary_key=True, unique=True, db_index=True)),
-                ('organization', fields.ForeignKeyField('models.Organization', source_field='organization_id', unique=True, db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
+                ('organization', fields.ForeignKeyField('models.Organization', source_field='organization_id', db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
                 ('is_enabled', fields.BooleanField(default=False, db_default=False)),
                 ('trigger_type', fields.TextField(unique=False)),
                 ('threshold_percentage', fields.DecimalField(null=True, max_digits=5, decimal_places=2)),
@@ -396,7 +396,7 @@ class Migration(migrations.Migration):
                 ('created_at', fields.DatetimeField(db_default=SqlDefault('now()'), auto_now=False, auto_now_add=False)),
                 ('updated_at', fields.DatetimeField(db_default=SqlDefault('now()'), auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'auto_topup_policies', 'app': 'models', 'constraints': [CheckConstraint(check="trigger_type IN ('threshold', 'scheduled', 'both')", name='top_up_trigger'), CheckConstraint(check="schedule_frequency IN ('daily', 'weekly', 'monthly')", name='top_up_frequency'), CheckConstraint(check='threshold_percentage BETWEEN 1 AND 100', name='top_up_percentage_range')], 'pk_attr': 'id', 'table_description': 'When and how much to refill a wallet by itself; at most one per organisation.'},
+            options={'table': 'auto_topup_policies', 'app': 'models', 'constraints': [UniqueConstraint(fields=('organization_id',), name='top_up_one_per_organization'), CheckConstraint(check="trigger_type IN ('threshold', 'scheduled', 'both')", name='top_up_trigger'), CheckConstraint(check="schedule_frequency IN ('daily', 'weekly', 'monthly')", name='top_up_frequency'), CheckConstraint(check='threshold_percentage BETWEEN 1 AND 100', name='top_up_percentage_range')], 'pk_attr': 'id', 'table_description': 'When and how much to refill a wallet by itself; at most one per organisation.'},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -407,7 +407,7 @@ class Migration(migrations.Migration):
                 ('series', fields.TextField(unique=False)),
                 ('ordinal', fields.BigIntField()),
                 ('organization', fields.ForeignKeyField('models.Organization', source_field='organization_id', db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
-                ('purchase', fields.ForeignKeyField('models.Purchase', source_field='purchase_id', unique=True, db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
+                ('purchase', fields.ForeignKeyField('models.Purchase', source_field='purchase_id', db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
                 ('issued_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('due_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('paid_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
@@ -421,19 +421,19 @@ class Migration(migrations.Migration):
                 ('payment_reference', fields.TextField(null=True, unique=False)),
                 ('created_at', fields.DatetimeField(db_default=SqlDefault('now()'), auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'token_invoices', 'app': 'models', 'constraints': [UniqueConstraint(fields=('series', 'ordinal'), name='invoices_ordinal_once_in_series'), CheckConstraint(check='ordinal > 0', name='invoices_ordinal_positive'), CheckConstraint(check='total_amount = subtotal + tax_amount', name='invoices_total_is_subtotal_and_tax')], 'indexes': [Index(fields=['organization_id', 'issued_at'], name='invoices_by_organization')], 'pk_attr': 'id', 'table_description': 'A numbered proof of what was charged; append-only. Buyer and seller are frozen as they were at issue.'},
+            options={'table': 'token_invoices', 'app': 'models', 'constraints': [UniqueConstraint(fields=('purchase_id',), name='invoices_one_per_purchase'), UniqueConstraint(fields=('series', 'ordinal'), name='invoices_ordinal_once_in_series'), CheckConstraint(check='ordinal > 0', name='invoices_ordinal_positive'), CheckConstraint(check='total_amount = subtotal + tax_amount', name='invoices_total_is_subtotal_and_tax')], 'indexes': [Index(fields=['organization_id', 'issued_at'], name='invoices_by_organization')], 'pk_attr': 'id', 'table_description': 'A numbered proof of what was charged; append-only. Buyer and seller are frozen as they were at issue.'},
             bases=['Model'],
         ),
         ops.CreateModel(
             name='InvoiceDocument',
             fields=[
                 ('id', fields.UUIDField(primary_key=True, unique=True, db_index=True)),
-                ('invoice', fields.ForeignKeyField('models.Invoice', source_field='invoice_id', unique=True, db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
+                ('invoice', fields.ForeignKeyField('models.Invoice', source_field='invoice_id', db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
                 ('sha256', fields.CharField(max_length=64)),
                 ('content', fields.BinaryField()),
                 ('created_at', fields.DatetimeField(db_default=SqlDefault('now()'), auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'token_invoice_documents', 'app': 'models', 'pk_attr': 'id', 'table_description': 'The rendered PDF of an invoice, by its hash; append-only.'},
+            options={'table': 'token_invoice_documents', 'app': 'models', 'constraints': [UniqueConstraint(fields=('invoice_id',), name='invoice_documents_one_per_invoice')], 'pk_attr': 'id', 'table_description': 'The rendered PDF of an invoice, by its hash; append-only.'},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -491,7 +491,7 @@ class Migration(migrations.Migration):
             name='Payment',
             fields=[
                 ('id', fields.UUIDField(primary_key=True, unique=True, db_index=True)),
-                ('purchase', fields.ForeignKeyField('models.Purchase', source_field='purchase_id', unique=True, db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
+                ('purchase', fields.ForeignKeyField('models.Purchase', source_field='purchase_id', db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
                 ('organization', fields.ForeignKeyField('models.Organization', source_field='organization_id', db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
                 ('gateway_provider', fields.TextField(unique=False)),
                 ('gateway_payment_id', fields.TextField(null=True, unique=False)),
@@ -503,7 +503,7 @@ class Migration(migrations.Migration):
                 ('created_at', fields.DatetimeField(db_default=SqlDefault('now()'), auto_now=False, auto_now_add=False)),
                 ('updated_at', fields.DatetimeField(db_default=SqlDefault('now()'), auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'payments', 'app': 'models', 'constraints': [UniqueConstraint(fields=('gateway_provider', 'gateway_payment_id'), name='payments_gateway_id_once'), CheckConstraint(check="status IN ('PROCESSING', 'REQUIRES_ACTION', 'DECLINED', 'CANCELLED', 'CAPTURED')", name='payments_status'), CheckConstraint(check="amount > 0 AND amount <> 'NaN'", name='payments_amount_positive'), CheckConstraint(check="(status = 'CAPTURED') = (captured_at IS NOT NULL)", name='payments_captured_has_a_time')], 'indexes': [Index(fields=['organization_id'], name='payments_by_organization')], 'pk_attr': 'id', 'table_description': 'The one payment of a purchase, as the gateway last truthfully reported it.'},
+            options={'table': 'payments', 'app': 'models', 'constraints': [UniqueConstraint(fields=('purchase_id',), name='payments_one_per_purchase'), UniqueConstraint(fields=('gateway_provider', 'gateway_payment_id'), name='payments_gateway_id_once'), CheckConstraint(check="status IN ('PROCESSING', 'REQUIRES_ACTION', 'DECLINED', 'CANCELLED', 'CAPTURED')", name='payments_status'), CheckConstraint(check="amount > 0 AND amount <> 'NaN'", name='payments_amount_positive'), CheckConstraint(check="(status = 'CAPTURED') = (captured_at IS NOT NULL)", name='payments_captured_has_a_time')], 'indexes': [Index(fields=['organization_id'], name='payments_by_organization')], 'pk_attr': 'id', 'table_description': 'The one payment of a purchase, as the gateway last truthfully reported it.'},
             bases=['Model'],
         ),
     ]

@@ -2,7 +2,7 @@
 
 from tortoise import fields
 from tortoise.indexes import Index
-from tortoise.migrations.constraints import CheckConstraint
+from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 from tortoise.models import Model
 
 from models.tables.columns import belongs_to, document, identifier, money, one_of, recorded_at, tokens, unit_price
@@ -54,7 +54,7 @@ class AutoTopUpPolicy(Model):
     """When and how much to refill a wallet by itself; at most one per organisation."""
 
     id = identifier()
-    organization = belongs_to("Organization", unique=True)
+    organization = belongs_to("Organization")
     is_enabled = fields.BooleanField(default=False, db_default=False)
     trigger_type = fields.TextField()
     threshold_percentage = fields.DecimalField(max_digits=5, decimal_places=2, null=True)
@@ -78,6 +78,7 @@ class AutoTopUpPolicy(Model):
     class Meta:
         table = "auto_topup_policies"
         constraints = [
+            UniqueConstraint(fields=("organization_id",), name="top_up_one_per_organization"),
             CheckConstraint(check=one_of("trigger_type", TriggerType), name="top_up_trigger"),
             CheckConstraint(check=one_of("schedule_frequency", ScheduleFrequency), name="top_up_frequency"),
             CheckConstraint(check="threshold_percentage BETWEEN 1 AND 100", name="top_up_percentage_range"),

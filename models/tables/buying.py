@@ -130,7 +130,7 @@ class Payment(Model):
     """The one payment of a purchase, as the gateway last truthfully reported it."""
 
     id = identifier()
-    purchase = belongs_to("Purchase", unique=True)
+    purchase = belongs_to("Purchase")
     organization = belongs_to("Organization")
     gateway_provider = fields.TextField()
     gateway_payment_id = fields.TextField(null=True)
@@ -146,6 +146,7 @@ class Payment(Model):
         table = "payments"
         indexes = [Index(fields=("organization_id",), name="payments_by_organization")]
         constraints = [
+            UniqueConstraint(fields=("purchase_id",), name="payments_one_per_purchase"),
             UniqueConstraint(fields=("gateway_provider", "gateway_payment_id"), name="payments_gateway_id_once"),
             CheckConstraint(check=one_of("status", PaymentStatus), name="payments_status"),
             CheckConstraint(check="amount > 0 AND amount <> 'NaN'", name="payments_amount_positive"),
@@ -181,7 +182,7 @@ class Invoice(Model):
     series = fields.TextField()
     ordinal = fields.BigIntField()
     organization = belongs_to("Organization")
-    purchase = belongs_to("Purchase", unique=True)
+    purchase = belongs_to("Purchase")
     issued_at = fields.DatetimeField()
     due_at = fields.DatetimeField()
     paid_at = fields.DatetimeField()
@@ -199,6 +200,7 @@ class Invoice(Model):
         table = "token_invoices"
         indexes = [Index(fields=("organization_id", "issued_at"), name="invoices_by_organization")]
         constraints = [
+            UniqueConstraint(fields=("purchase_id",), name="invoices_one_per_purchase"),
             UniqueConstraint(fields=("series", "ordinal"), name="invoices_ordinal_once_in_series"),
             CheckConstraint(check="ordinal > 0", name="invoices_ordinal_positive"),
             CheckConstraint(check="total_amount = subtotal + tax_amount", name="invoices_total_is_subtotal_and_tax"),
@@ -229,13 +231,14 @@ class InvoiceDocument(Model):
     """The rendered PDF of an invoice, by its hash; append-only."""
 
     id = identifier()
-    invoice = belongs_to("Invoice", unique=True)
+    invoice = belongs_to("Invoice")
     sha256 = fields.CharField(max_length=64)
     content = fields.BinaryField()
     created_at = recorded_at()
 
     class Meta:
         table = "token_invoice_documents"
+        constraints = [UniqueConstraint(fields=("invoice_id",), name="invoice_documents_one_per_invoice")]
 
 
 class InvoiceCounter(Model):

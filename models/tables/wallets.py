@@ -29,7 +29,7 @@ class Wallet(Model):
     """One organisation's store of tokens. `current_balance` is what is available: held tokens are not in it."""
 
     id = identifier()
-    organization = belongs_to("Organization", unique=True)
+    organization = belongs_to("Organization")
     currency = fields.CharField(max_length=3, default="USD", db_default="USD")
     price_per_token = unit_price()
     tax_rate = rate()
@@ -54,6 +54,7 @@ class Wallet(Model):
     class Meta:
         table = "organization_token_wallets"
         constraints = [
+            UniqueConstraint(fields=("organization_id",), name="wallets_one_per_organization"),
             CheckConstraint(
                 check="current_balance >= 0 AND current_balance <> 'NaN'", name="wallets_available_not_negative"
             ),

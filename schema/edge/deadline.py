@@ -54,12 +54,9 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._start()
 
     def on_message_complete(self) -> None:
+        # The request that asks for a WebSocket completes here too, before another protocol takes the connection over.
         self._stop()
         super().on_message_complete()
-
-    def handle_websocket_upgrade(self) -> None:
-        self._stop()
-        super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()

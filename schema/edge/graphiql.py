@@ -25,6 +25,7 @@ CONTENT_POLICY = (
 NOT_BUILT = "GraphiQL has not been built. Run `npm ci && npm run build` in the folder web/, then reload this page.\n"
 # Written out, because the guesses of Python's mimetypes depend on the machine.
 MEDIA_TYPES = {
+    "": "text/plain; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".mjs": "text/javascript; charset=utf-8",
@@ -70,5 +71,6 @@ class _BuiltPage:
         keep = name.parts[:1] == ("assets",)
         response.headers["cache-control"] = "public, max-age=31536000, immutable" if keep else "no-cache"
         if response.status_code == 200:
-            response.headers["content-type"] = MEDIA_TYPES.get(name.suffix or ".html", "application/octet-stream")
+            suffix = ".html" if path == "." else name.suffix
+            response.headers["content-type"] = MEDIA_TYPES.get(suffix, "application/octet-stream")
         return response

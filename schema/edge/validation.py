@@ -38,7 +38,9 @@ from schema.edge.limits import Limits, Measure, excess_cost, measure
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import Guards, Need, OperationContext, has_expired, refusals, unauthenticated
 
-DOCUMENTS_KEPT = 512
+# Documents are kept by the length of their text, as their number alone would leave the memory to whoever writes them: a
+# parsed character takes up to 300 bytes, so this is at most 80 MB, and some 300 operations of an ordinary length.
+CHARACTERS_KEPT = 256 * 1024
 VALIDATION_ERRORS_MAX = 5
 
 Key = TypeVar("Key")
@@ -46,22 +48,25 @@ Value = TypeVar("Value")
 
 
 class Recent(Generic[Key, Value]):
-    """The values asked for most recently, at most `size` of them."""
+    """The values asked for most recently, of at most this total weight."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._values: OrderedDict[Key, Value] = OrderedDict()
+    def __init__(self, weight_max: int) -> None:
+        self._weight_max = weight_max
+        self._weight = 0
+        self._kept: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
 
     def get(self, key: Key) -> Value | None:
-        value = self._values.get(key)
-        if value is not None:
-            self._values.move_to_end(key)
-        return value
+        if key not in self._kept:
+            return None
+        self._kept.move_to_end(key)
+        return self._kept[key][0]
 
-    def put(self, key: Key, value: Value) -> Value:
-        self._values[key] = value
-        if len(self._values) > self._size:
-            self._values.popitem(last=False)
+    def put(self, key: Key, value: Value, weight: int) -> Value:
+        self._kept[key] = value, weight
+        self._weight += weight
+        while self._weight > self._weight_max:
+            _, (_, lost) = self._kept.popitem(last=False)
+            self._weight -= lost
         return value
 
 
@@ -86,8 +91,8 @@ class Desk:
         self._rules = tuple(rules if introspection else [*rules, NoSchemaIntrospectionCustomRule])
         # Suggestions tell the schema to those who may not introspect it, and take time to think up.
         self._hide_suggestions = not introspection
-        self._documents: Recent[str, DocumentNode] = Recent(DOCUMENTS_KEPT)
-        self._verdicts: Recent[int, Verdict] = Recent(DOCUMENTS_KEPT)
+        self._documents: Recent[str, DocumentNode] = Recent(CHARACTERS_KEPT)
+        self._verdicts: Recent[int, Verdict] = Recent(CHARACTERS_KEPT)
         self._guards: Guards | None = None
 
     def document(self, text: str) -> DocumentNode | None:
@@ -96,7 +101,7 @@ class Desk:
         if known is not None:
             return known
         try:
-            return self._documents.put(text, parse(text, max_tokens=self.limits.tokens))
+            return self._documents.put(text, parse(text, max_tokens=self.limits.tokens), len(text))
         except GraphQLError:
             return None
 
@@ -123,7 +128,11 @@ class Desk:
         return [excess] if excess is not None else []
 
     def _verdict(self, schema: GraphQLSchema, document: DocumentNode) -> Verdict:
-        return self._verdicts.get(id(document)) or self._verdicts.put(id(document), self._judge(schema, document))
+        known = self._verdicts.get(id(document))
+        if known is not None:
+            return known
+        weight = len(document.loc.source.body) if document.loc else CHARACTERS_KEPT
+        return self._verdicts.put(id(document), self._judge(schema, document), weight)
 
     def _judge(self, schema: GraphQLSchema, document: DocumentNode) -> Verdict:
         measured = measure(document, schema, self.limits)

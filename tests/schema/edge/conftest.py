@@ -42,6 +42,7 @@ def built_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page") / "dist"
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_text("<!doctype html><title>GraphiQL</title>")
+    (folder / "LICENSE").write_text("<b>MIT</b>")
     (folder / "assets" / "index-4f2a.js").write_text("export {}")
     (folder / "assets" / "index-4f2a.css").write_text("body {}")
     (folder / "assets" / "codicon-4f2a.ttf").write_bytes(b"\0\1\0\0")

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx2
 import pytest
 
 from tests.schema.edge.conftest import Server
@@ -45,6 +46,12 @@ async def test_the_deadline_starts_anew_with_each_request_of_a_connection(server
     assert first.startswith(b"HTTP/1.1 200 ")
     assert rest == b""
     writer.close()
+
+
+async def test_a_request_that_has_arrived_may_be_answered_later_than_the_deadline(client: httpx2.AsyncClient) -> None:
+    response = await client.post("/graphql", json={"query": "{ waits }"})
+
+    assert response.status_code == 503  # after the two seconds of the wall clock
 
 
 async def test_two_hundred_half_open_connections_do_not_shut_anybody_out(server: Server) -> None:

@@ -19,6 +19,7 @@ FOREVER = "public, max-age=31536000, immutable"
     [
         ("/graphiql/", "text/html; charset=utf-8", "no-cache"),
         ("/graphiql/index.html", "text/html; charset=utf-8", "no-cache"),
+        ("/graphiql/LICENSE", "text/plain; charset=utf-8", "no-cache"),
         ("/graphiql/assets/index-4f2a.js", "text/javascript; charset=utf-8", FOREVER),
         ("/graphiql/assets/index-4f2a.css", "text/css; charset=utf-8", FOREVER),
         ("/graphiql/assets/codicon-4f2a.ttf", "font/ttf", FOREVER),

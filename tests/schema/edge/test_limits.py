@@ -109,6 +109,10 @@ EVASIONS = {
         "cost",
         "{harbour{moored(first:null){harbour{moored(first:null){harbour{moored(first:null){name}}}}}}}",
     ),
+    "a negative page size that pays for another": (
+        "cost",
+        "{a: vessels(first: -5000){name} vessels(first: 5001){name}}",
+    ),
     "a page size beyond all integers": ("cost", "{vessels(first: " + "9" * 5000 + "){name}}"),
     "lists side by side": ("cost", "{" + "".join(f"a{i}: vessels(first: 500){{name}} " for i in range(11)) + "}"),
     "a fragment that spreads itself, often": (

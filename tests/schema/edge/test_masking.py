@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from graphql import GraphQLError, parse
 from structlog.testing import capture_logs
 
 from schema.edge.masking import mask_faults, record_fault
@@ -150,3 +151,12 @@ def test_the_causes_of_a_fault_are_logged_and_cut_to_a_bearable_length() -> None
     ] * 3
     assert len(line["traceback"]) < 2500
     assert len(line["path"]) == 10 * 64 + 9
+
+
+def test_a_graphql_error_is_logged_without_the_document_it_points_into() -> None:
+    document = parse("{ inTheDocument }")
+
+    with capture_logs() as logs:
+        record_fault(GraphQLError("No such luck.", nodes=document.definitions[0]))
+
+    assert logs[0]["traceback"] == "GraphQLError: No such luck."

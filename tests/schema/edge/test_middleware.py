@@ -2,12 +2,13 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
@@ -83,6 +84,22 @@ async def test_an_operation_that_waits_too_long_is_answered_with_503(client: htt
 
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
     assert response.json()["errors"][0]["extensions"] == {"code": "TIMEOUT"}
+
+
+async def test_a_stream_that_has_begun_may_last_longer_than_the_wall_clock() -> None:
+    async def longer() -> AsyncIterator[str]:
+        yield "begun"
+        await asyncio.sleep(0.2)
+        yield ", ended"
+
+    async def stream(request: Request) -> StreamingResponse:
+        return StreamingResponse(longer())
+
+    app = harden(Starlette(routes=[Route("/", stream)]), seconds_max=0.05)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://harbour") as client:
+        response = await client.get("/")
+
+    assert (response.status_code, response.text) == (200, "begun, ended")
 
 
 async def test_every_answer_has_the_security_headers(client: httpx2.AsyncClient) -> None:

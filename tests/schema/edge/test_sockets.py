@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from tests.schema.edge.conftest import Server
@@ -46,12 +46,9 @@ async def introduce(connection: ClientConnection, token: str = "") -> None:
 
 async def closing(connection: ClientConnection) -> tuple[int, str]:
     """The code and the reason with which the server closes, whatever it says before."""
-    try:
-        while True:
-            await asyncio.wait_for(connection.recv(), 10)
-    except ConnectionClosed as closed:
-        assert closed.rcvd is not None
-        return closed.rcvd.code, closed.rcvd.reason
+    await asyncio.wait_for(connection.wait_closed(), 10)
+    assert connection.close_code is not None
+    return connection.close_code, connection.close_reason or ""
 
 
 async def test_a_subscription_runs_to_its_end(server: Server) -> None:

@@ -77,7 +77,7 @@ async def test_two_schemas_keep_apart_what_they_allow(calls: Calls) -> None:
 
 
 async def test_the_caches_are_bounded(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validation, "DOCUMENTS_KEPT", 2)
+    monkeypatch.setattr(validation, "CHARACTERS_KEPT", 2 * len("query A { hello }"))
     schema = harbour_schema()
 
     for name in ("A", "B", "C", "A"):
@@ -87,7 +87,7 @@ async def test_the_caches_are_bounded(calls: Calls, monkeypatch: pytest.MonkeyPa
 
 
 async def test_what_was_used_last_is_kept_longest(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validation, "DOCUMENTS_KEPT", 2)
+    monkeypatch.setattr(validation, "CHARACTERS_KEPT", 2 * len("query A { hello }"))
     schema = harbour_schema()
 
     for name in ("A", "B", "A", "C", "A"):

@@ -1,0 +1,9 @@
+"""What the feed tells about."""
+
+from enum import StrEnum
+
+
+class Topic(StrEnum):
+    WALLET_CHANGED = "wallet.changed"
+    PURCHASE_CHANGED = "purchase.changed"
+    GATEWAY_EVENT = "gateway.event"
