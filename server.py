@@ -108,29 +108,27 @@ async def connect_temporal(settings: Settings, *, lazy: bool) -> Client:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Product]:
-    """The parts of the product that live as long as the process."""
+async def running(settings: Settings, temporal: Client) -> AsyncIterator[Product]:
+    """The parts of the product that live as long as the process; the database must be open."""
     dsn = settings.database_url.get_secret_value()
     gateways: Gateways = build_gateways(settings)
-    async with open_database(dsn, settings.database_pool_size, application_name="scrip-api"):
-        hub, sequencer = Hub(dsn), Sequencer(dsn)
-        sequencer.start()
-        await hub.start()
-        try:
-            yield Product(
-                options=options_from(settings),
-                # Lazy, so that the API says "not ready" instead of not starting while Temporal is away.
-                temporal=await connect_temporal(settings, lazy=True),
-                hub=hub,
-                gateways=gateways,
-                own_tokens=own_tokens(settings),
-                issuer_tokens=issuer_tokens(settings),
-                clock=utc_now,
-            )
-        finally:
-            await hub.stop()
-            await sequencer.stop()
-            await gateways.aclose()
+    hub, sequencer = Hub(dsn), Sequencer(dsn)
+    sequencer.start()
+    await hub.start()
+    try:
+        yield Product(
+            options=options_from(settings),
+            temporal=temporal,
+            hub=hub,
+            gateways=gateways,
+            own_tokens=own_tokens(settings),
+            issuer_tokens=issuer_tokens(settings),
+            clock=utc_now,
+        )
+    finally:
+        await hub.stop()
+        await sequencer.stop()
+        await gateways.aclose()
 
 
 def application(settings: Settings, product: Product) -> tuple[ASGIApp, Routes]:
@@ -162,21 +160,30 @@ class Server(uvicorn.Server):
         super().handle_exit(signal.SIGTERM if sig == signal.SIGINT else sig, frame)
 
 
+def uvicorn_config(settings: Settings, app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=DeadlineProtocol,
+        ws="websockets-sansio",
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        **UVICORN_OPTIONS,
+    )
+
+
 async def serve(settings: Settings) -> None:
-    async with running(settings) as product:
+    dsn = settings.database_url.get_secret_value()
+    # Lazy, so that the API says "not ready" instead of not starting while Temporal is away.
+    temporal = await connect_temporal(settings, lazy=True)
+    async with (
+        open_database(dsn, settings.database_pool_size, application_name="scrip-api"),
+        running(settings, temporal) as product,
+    ):
         app, routes = application(settings, product)
-        config = uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            http=DeadlineProtocol,
-            ws="websockets-sansio",
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            **UVICORN_OPTIONS,
-        )
-        await Server(config, product, routes).serve()
+        await Server(uvicorn_config(settings, app), product, routes).serve()
 
 
 def refuse_armed_failpoints(settings: Settings) -> None:

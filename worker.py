@@ -140,25 +140,31 @@ async def connected(settings: Settings) -> Client:
             pause = min(pause * 2, CONNECT_PAUSE_MAX)
 
 
-async def work(settings: Settings) -> None:
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+@asynccontextmanager
+async def on_duty(settings: Settings, client: Client) -> AsyncIterator[None]:
+    """Everything the worker does, for as long as the block lasts; the database must be open."""
     dsn = settings.database_url.get_secret_value()
+    sequencer = Sequencer(dsn)
+    reader = FeedReader(dsn, READER_NAME, [Topic.GATEWAY_EVENT], Dispatcher(client).handle)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(
-            open_database(dsn, settings.database_pool_size, application_name="scrip-worker")
-        )
-        client = await connected(settings)
-        sequencer = Sequencer(dsn)
-        reader = FeedReader(dsn, READER_NAME, [Topic.GATEWAY_EVENT], Dispatcher(client).handle)
         sequencer.start()
         stack.push_async_callback(sequencer.stop)
         if settings.enable_background_jobs:
             reader.start()
             stack.push_async_callback(reader.stop)
         await stack.enter_async_context(working(settings, client))
-        await stop.wait()
+        yield
+
+
+async def work(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    dsn = settings.database_url.get_secret_value()
+    async with open_database(dsn, settings.database_pool_size, application_name="scrip-worker"):
+        client = await connected(settings)
+        async with on_duty(settings, client):
+            await stop.wait()
 
 
 def main() -> int:

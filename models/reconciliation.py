@@ -1,0 +1,112 @@
+"""What must always be true of the books, as questions to the database. Each answers with what breaks it.
+
+The same code runs after every story in the tests and in production. It repairs nothing: corrections are new entries.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from models.database import Connection
+
+RULES: Mapping[str, str] = {
+    "entries add up to available and held": """
+        SELECT w.id AS about FROM organization_token_wallets w
+        LEFT JOIN (SELECT wallet_id, sum(change_amount) AS total FROM token_balance_history GROUP BY wallet_id) e
+            ON e.wallet_id = w.id
+        WHERE coalesce(e.total, 0) <> w.current_balance + w.held_tokens
+    """,
+    "lots add up to available and held": """
+        SELECT w.id AS about FROM organization_token_wallets w
+        LEFT JOIN (SELECT wallet_id, sum(remaining_tokens) AS remaining, sum(held_tokens) AS held
+                   FROM token_lots GROUP BY wallet_id) l ON l.wallet_id = w.id
+        WHERE coalesce(l.remaining, 0) <> w.current_balance + w.held_tokens OR coalesce(l.held, 0) <> w.held_tokens
+    """,
+    "draws explain every lot": """
+        SELECT l.id AS about FROM token_lots l
+        LEFT JOIN (SELECT lot_id, sum(tokens) AS taken FROM token_draws GROUP BY lot_id) d ON d.lot_id = l.id
+        WHERE coalesce(d.taken, 0) <> -l.remaining_tokens
+    """,
+    "draws explain every entry": """
+        SELECT e.id AS about FROM token_balance_history e
+        LEFT JOIN (SELECT entry_id, sum(tokens) AS taken FROM token_draws GROUP BY entry_id) d ON d.entry_id = e.id
+        WHERE coalesce(d.taken, 0) <> -e.change_amount
+    """,
+    "sequences are gapless": """
+        SELECT w.id AS about FROM organization_token_wallets w
+        LEFT JOIN (SELECT wallet_id, count(*) AS entries, max(sequence) AS last FROM token_balance_history
+                   GROUP BY wallet_id) e ON e.wallet_id = w.id
+        WHERE coalesce(e.entries, 0) <> w.entry_sequence OR coalesce(e.last, 0) <> w.entry_sequence
+    """,
+    "each balance follows from the one before": """
+        SELECT id AS about FROM (
+            SELECT id, balance_before, lag(balance_after, 1, 0) OVER wallet AS before
+            FROM token_balance_history WINDOW wallet AS (PARTITION BY wallet_id ORDER BY sequence)) e
+        WHERE balance_before <> before
+    """,
+    "a completed purchase has one captured payment of its total": """
+        SELECT p.id AS about FROM token_purchases p
+        LEFT JOIN payments y ON y.purchase_id = p.id AND y.status = 'CAPTURED' AND y.amount = p.total_amount
+            AND y.currency = p.currency
+        WHERE p.status IN ('completed', 'refunded', 'partially_refunded') AND y.id IS NULL
+    """,
+    "a captured payment has a completed purchase": """
+        SELECT y.id AS about FROM payments y JOIN token_purchases p ON p.id = y.purchase_id
+        WHERE y.status = 'CAPTURED' AND p.status NOT IN ('completed', 'refunded', 'partially_refunded')
+    """,
+    "a completed purchase has one paid lot of its tokens": """
+        SELECT p.id AS about FROM token_purchases p
+        LEFT JOIN token_lots l ON l.purchase_id = p.id AND l.kind = 'PAID'
+        WHERE p.status IN ('completed', 'refunded', 'partially_refunded')
+        GROUP BY p.id HAVING count(l.id) <> 1 OR max(l.granted_tokens) <> max(p.token_quantity)
+    """,
+    "only a completed purchase has lots": """
+        SELECT l.id AS about FROM token_lots l JOIN token_purchases p ON p.id = l.purchase_id
+        WHERE p.status NOT IN ('completed', 'refunded', 'partially_refunded')
+    """,
+    "a completed purchase has one invoice of its total": """
+        SELECT p.id AS about FROM token_purchases p
+        LEFT JOIN token_invoices i ON i.purchase_id = p.id AND i.total_amount = p.total_amount
+        WHERE (p.status IN ('completed', 'refunded', 'partially_refunded')) <> (i.id IS NOT NULL)
+    """,
+    "invoice lines add up to their invoice": """
+        SELECT i.id AS about FROM token_invoices i LEFT JOIN token_invoice_lines l ON l.invoice_id = i.id
+        GROUP BY i.id, i.total_amount HAVING coalesce(sum(l.amount), 0) <> i.total_amount
+    """,
+    "invoice numbers are gapless in their series": """
+        SELECT series AS about FROM token_invoices GROUP BY series HAVING count(*) <> max(ordinal) OR min(ordinal) <> 1
+    """,
+    "the audit chain of every organization is whole": """
+        SELECT a.id AS about FROM (
+            SELECT entry.id, entry.hash, entry.previous_hash, entry.sequence, audit_row_hash(entry) AS expected,
+                   lag(entry.hash, 1, '\\x00'::bytea) OVER chain AS previous, row_number() OVER chain AS ordinal
+            FROM token_audit_logs entry
+            WINDOW chain AS (PARTITION BY entry.organization_id ORDER BY entry.sequence)) a
+        WHERE a.hash <> a.expected OR a.previous_hash <> a.previous OR a.sequence <> a.ordinal
+    """,
+    "the audit chain of every organization ends where its head says": """
+        SELECT h.organization_id AS about FROM audit_heads h
+        LEFT JOIN (SELECT coalesce(organization_id, '00000000-0000-0000-0000-000000000000') AS chain,
+                          max(sequence) AS last FROM token_audit_logs GROUP BY 1) a ON a.chain = h.organization_id
+        WHERE coalesce(a.last, 0) <> h.sequence
+    """,
+}
+
+EXAMPLES_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that does not hold, and up to twenty ids it is broken by."""
+
+    rule: str
+    about: tuple[str, ...]
+
+
+async def violations(db: Connection) -> list[Violation]:
+    """Every rule of the books that does not hold; empty when all is well."""
+    found: list[Violation] = []
+    for rule, question in RULES.items():
+        rows = await db.fetch(f"SELECT about::text AS about FROM ({question}) broken LIMIT {EXAMPLES_MAX}")
+        if rows:
+            found.append(Violation(rule, tuple(row["about"] for row in rows)))
+    return found

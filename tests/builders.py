@@ -1,0 +1,159 @@
+"""What tests need to exist, with defaults for everything a test does not care about."""
+
+import itertools
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from models.database import transaction
+from models.granting import GrantOrder, grant
+from models.passwords import hash_password
+from models.payment_methods import NewPaymentMethod, add_payment_method
+from models.wallets import WalletDefaults, ensure_wallet
+from rules.identity import derived_id
+from rules.lots import LotKind
+from schema.ids import global_id
+
+numbers = itertools.count(1)
+PASSWORD = "correct horse battery staple"
+HASHES: dict[str, str] = {}
+EVERYTHING = ("tokens.view", "tokens.spend", "tokens.purchase", "tokens.configure")
+PLATFORM = ("tokens.view", "finance.view", "finance.manage", "catalog.manage", "platform.admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    id: UUID
+    name: str
+
+    @property
+    def global_id(self) -> str:
+        return global_id("Organization", self.id)
+
+
+@dataclass(slots=True)
+class Member:
+    id: UUID
+    email: str
+    organization: Organization | None
+    permissions: tuple[str, ...]
+    password: str = PASSWORD
+    access_token: str | None = field(default=None, repr=False)
+
+
+def defaults(
+    *,
+    price: str = "0.50",
+    tax_rate: str = "0.16",
+    currency: str = "USD",
+    terms_days: int = 30,
+    expires_after_days: int | None = None,
+) -> WalletDefaults:
+    return WalletDefaults(
+        currency=currency,
+        price_per_token=Decimal(price),
+        tax_rate=Decimal(tax_rate),
+        payment_terms_days=terms_days,
+        expiration_enabled=expires_after_days is not None,
+        expiration_days=expires_after_days or 365,
+    )
+
+
+async def an_organization(name: str = "Aurora Clinics", *, wallet: WalletDefaults | None = None) -> Organization:
+    """An organisation with an empty wallet."""
+    number = next(numbers)
+    organization_id = derived_id("organization", "test", number)
+    async with transaction() as db:
+        await db.execute(
+            "INSERT INTO organizations (id, slug, name, contact_email, address, tax_id)"
+            " VALUES ($1, $2, $3, $4, '12 Harbour Road, Nairobi', 'KE-1')",
+            organization_id,
+            f"organization-{number}",
+            name,
+            f"billing-{number}@aurora.example",
+        )
+    await ensure_wallet(organization_id, wallet or defaults())
+    return Organization(organization_id, name)
+
+
+async def a_member(
+    organization: Organization | None, *, permissions: tuple[str, ...] = EVERYTHING, email: str | None = None
+) -> Member:
+    """Somebody who can sign in. Without an organisation they are of the platform."""
+    number = next(numbers)
+    address = email or f"member-{number}@aurora.example"
+    user_id = derived_id("user", "test", number)
+    if PASSWORD not in HASHES:
+        HASHES[PASSWORD] = await hash_password(PASSWORD)
+    async with transaction() as db:
+        await db.execute(
+            "INSERT INTO users (id, organization_id, email, name, password_hash, permissions)"
+            " VALUES ($1, $2, $3, 'Ada Wanjiku', $4, $5)",
+            user_id,
+            None if organization is None else organization.id,
+            address,
+            HASHES[PASSWORD],
+            list(permissions),
+        )
+    return Member(user_id, address, organization, permissions)
+
+
+async def a_package(
+    tokens: str = "100",
+    *,
+    name: str = "Starter",
+    bonus: str = "0",
+    price: str | None = None,
+    currency: str = "USD",
+    validity_days: int | None = None,
+    is_active: bool = True,
+) -> str:
+    """A package; returns its global id."""
+    package_id = derived_id("package", "test", next(numbers))
+    async with transaction() as db:
+        await db.execute(
+            "INSERT INTO token_packages (id, name, token_quantity, bonus_tokens, price, currency, validity_days,"
+            " is_active)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            package_id,
+            name,
+            Decimal(tokens),
+            Decimal(bonus),
+            None if price is None else Decimal(price),
+            None if price is None else currency,
+            validity_days,
+            is_active,
+        )
+    return global_id("TokenPackage", package_id)
+
+
+async def a_payment_method(organization: Organization, token: str = "pm_success", *, gateway: str = "sandbox") -> str:
+    """A payment method of the sandbox; returns its global id. Its token is made the organisation's own."""
+    own_token = f"{token}:test-{next(numbers)}"
+    view = await add_payment_method(
+        NewPaymentMethod(organization.id, gateway, own_token, "card", "visa", "4242", 12, 2030), actor="scrip"
+    )
+    return global_id("PaymentMethod", view.id)
+
+
+async def gives(
+    organization: Organization,
+    tokens: str,
+    *,
+    expires_at: datetime | None = None,
+    priority: int = 50,
+    at: datetime | None = None,
+) -> None:
+    """The organisation has more tokens, in a lot of their own."""
+    order = GrantOrder(
+        organization.id,
+        Decimal(tokens),
+        LotKind.PROMO,
+        "for a test",
+        f"grant-{next(numbers)}",
+        "scrip",
+        expires_at=expires_at,
+        priority=priority,
+    )
+    await grant(order, at=at or datetime.now(UTC))
