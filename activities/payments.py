@@ -12,9 +12,9 @@ from temporalio import activity
 
 from activities.gateways.protocol import GatewayRejectedRequest, PaymentGateway, PaymentOrder
 from activities.messages import PaymentStep, Reported
-from models.database import connection
+from models.database import connection, retrying, transaction
 from models.failpoints import failpoint
-from models.purchases import PurchaseView, require_purchase
+from models.purchases import PurchaseView, begin_payment, require_purchase
 from rules.payments import PaymentReport, PaymentStatus
 
 METHOD_TOKEN = "SELECT tokenized_data AS token FROM payment_methods WHERE id = $1"
@@ -29,8 +29,9 @@ class PaymentActivities:
 
     @activity.defn
     async def create_payment(self, step: PaymentStep) -> Reported:
-        """Charge the purchase, once per purchase."""
+        """Charge the purchase, once per purchase; it is processing as soon as the gateway is asked."""
         purchase, token = await _purchase_and_token(step)
+        await retrying(lambda: _begin(purchase.id))
         failpoint("payment.before_create")
         try:
             report = await self._gateway(purchase).create_payment(self._order(purchase, token))
@@ -71,6 +72,11 @@ class PaymentActivities:
             return_url=f"{self.return_url}?purchase={purchase.id}",
             metadata={"purchase_id": str(purchase.id), "organization_id": str(purchase.organization_id)},
         )
+
+
+async def _begin(purchase_id: UUID) -> None:
+    async with transaction() as db:
+        await begin_payment(db, purchase_id)
 
 
 async def _purchase_and_token(step: PaymentStep) -> tuple[PurchaseView, str]:

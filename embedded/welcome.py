@@ -20,7 +20,9 @@ SIGN_IN: Final = (
 )
 PURCHASE: Final = (
     "mutation BuyTokens($input: StartPurchaseInput!) "
-    "{ startPurchase(input: $input) { __typename ... on Problem { code message } } }"
+    "{ startPurchase(input: $input) { __typename ... on StartPurchaseSuccess "
+    "{ replayed purchase { id status tokens total { formatted } invoice { number pdfUrl } workflow { url } } } "
+    "... on Problem { code message } } }"
 )
 BUYS: Final = "tokens.purchase"
 SECONDS_MAX: Final = 15.0
@@ -69,7 +71,7 @@ async def welcome(addresses: Mapping[str, str], printed: Mapping[str, object]) -
         f"  Mailbox      {addresses['mailbox']}",
         "",
         "Sign in as:",
-        *(f"  {user.email}  {user.password}  ({user.organization})" for user in sample.users),
+        *(f"  {user.email}  {user.password}  ({user.organization or 'the platform'})" for user in sample.users),
     ]
     command = await _purchase_command(addresses["graphql"], sample)
     if command is not None:

@@ -196,6 +196,13 @@ async def _insert(
     )
 
 
+async def begin_payment(db: Connection, purchase_id: UUID) -> None:
+    """The gateway is being asked: a pending purchase is processing from now on. Anything further along stays."""
+    purchase = await lock_purchase(db, purchase_id)
+    if purchase.status == PurchaseStatus.PENDING:
+        await _move(db, purchase, PurchaseStatus.PROCESSING)
+
+
 async def follow_payment(db: Connection, purchase_id: UUID, status: PurchaseStatus, report: PaymentReport) -> None:
     """The purchase shows what the gateway reported while nothing is decided: processing or an action to take."""
     purchase = await lock_purchase(db, purchase_id)

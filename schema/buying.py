@@ -27,9 +27,11 @@ from models.purchases import PurchaseOrder, PurchaseView, read_purchase
 from models.wallets import ensure_wallet
 from rules.permissions import Permission
 from schema.context import Info
+from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.enums import PurchaseStatus
 from schema.ids import global_id
+from schema.operations import describe_workflow
 from schema.packages import wish_of
 from schema.payment_methods import method_key
 from schema.problems import (
@@ -188,10 +190,19 @@ async def start_or_meet(info: Info, order: PurchaseOrder) -> None:
         return
     except WorkflowAlreadyStartedError:
         return
+    except RPCError as error:
+        raise unavailable() from error
     except WorkflowUpdateFailedError as refused:
         if isinstance(refused.cause, ApplicationError) and refused.cause.type == "IDEMPOTENCY_CONFLICT":
             raise errors.IdempotencyConflict from None
         raise
+
+
+def unavailable() -> Exception:
+    """Nobody took the order, as far as we know. Asking again with the same key is safe whatever has happened."""
+    return public_error(
+        "Purchases cannot be taken right now. Ask again with the same key; it never buys twice.", ErrorCode.UNAVAILABLE
+    )
 
 
 def summary_of(order: PurchaseOrder) -> str:
@@ -221,6 +232,8 @@ class BuyingMutations:
         placed = await remembered(info, order)
         if placed is None:
             workflow_id = purchase_workflow_id(order.purchase_id)
+            if await describe_workflow(info, workflow_id) is None:
+                raise unavailable()
             return PurchaseQueued(purchase_id=global_id("Purchase", order.purchase_id), workflow_id=workflow_id)
         return StartPurchaseSuccess(purchase=Purchase.of(placed), replayed=False)
 
@@ -253,4 +266,4 @@ async def ask_to_cancel(info: Info, purchase: PurchaseView) -> None:
         return
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
+            raise unavailable() from error

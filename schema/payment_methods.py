@@ -5,7 +5,7 @@ from uuid import UUID
 
 import strawberry
 
-from activities.gateways.protocol import GatewayRejectedRequest, UnknownPaymentMethod
+from activities.gateways.protocol import GatewayRejectedRequest, GatewayUnavailable, UnknownPaymentMethod
 from models import errors
 from models.payment_methods import (
     NewPaymentMethod,
@@ -16,6 +16,7 @@ from models.payment_methods import (
 )
 from rules.permissions import Permission
 from schema.context import Info
+from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.ids import read_id
 from schema.nodes import Node
@@ -86,6 +87,8 @@ async def describe(info: Info, organization_id: UUID, token: str) -> NewPaymentM
         details = await info.context.product.gateways[name].describe_method(token)
     except UnknownPaymentMethod:
         raise errors.PaymentMethodRejected(reason="the gateway does not know it") from None
+    except GatewayUnavailable:
+        raise public_error("The payment gateway does not answer; try again later.", ErrorCode.UNAVAILABLE) from None
     except GatewayRejectedRequest as rejection:
         raise errors.PaymentMethodRejected(reason=rejection.code) from None
     return NewPaymentMethod(

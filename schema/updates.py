@@ -17,7 +17,7 @@ from models.topics import Topic
 from rules.permissions import Permission
 from rules.purchases import TERMINAL
 from schema.context import Info
-from schema.edge.masking import public_error
+from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.enums import EntryKind, PurchaseStatus
 from schema.ids import global_id
@@ -86,7 +86,7 @@ class Subscriptions:
     ) -> AsyncGenerator[WalletUpdate, None]:
         owner = organization_of(info, organization_id)
         if owner is None:
-            raise public_error("There is no such wallet.", "NOT_FOUND")
+            raise public_error("There is no such wallet.", ErrorCode.NOT_FOUND)
         seen = read_sequence(after)
         try:
             async for event in info.context.product.hub.subscribe(owner, [Topic.WALLET_CHANGED], seen):
@@ -107,7 +107,7 @@ class Subscriptions:
         seen = hub.head
         view = await visible_purchase(info, purchase_id)
         if view is None:
-            raise public_error("There is no such purchase.", "NOT_FOUND")
+            raise public_error("There is no such purchase.", ErrorCode.NOT_FOUND)
         status = PurchaseStatus(view.status)
         yield PurchaseProgress(cursor=sequence_cursor(seen), status=status, happened="now", purchase=Purchase.of(view))
         if status in TERMINAL:
@@ -130,6 +130,6 @@ class Subscriptions:
 def _cursor_unknown() -> Exception:
     return public_error(
         "The feed no longer keeps this place. Read the wallet again and start without after.",
-        "CURSOR_UNKNOWN",
+        ErrorCode.CURSOR_UNKNOWN,
         field="after",
     )

@@ -18,6 +18,8 @@ from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
+from models.database import DatabaseBusy
+
 FAULT_MESSAGE = "Unexpected error."
 CHAIN_LENGTH_MAX = 8
 FRAMES_MAX = 30
@@ -25,6 +27,8 @@ TEXT_LENGTH_MAX = 500
 PATH_LENGTH_MAX = 10
 
 REQUEST_ERRORS = (GraphQLError, MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
+
+BUSY_MESSAGE = "Too busy right now; nothing has happened. Try again in a moment."
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +46,9 @@ class ErrorCode(StrEnum):
     TOO_MANY_SUBSCRIPTIONS = "TOO_MANY_SUBSCRIPTIONS"
     REQUEST_TOO_LARGE = "REQUEST_TOO_LARGE"
     TIMEOUT = "TIMEOUT"
+    UNAVAILABLE = "UNAVAILABLE"
+    NOT_FOUND = "NOT_FOUND"
+    CURSOR_UNKNOWN = "CURSOR_UNKNOWN"
     INTERNAL = "INTERNAL"
 
 
@@ -52,6 +59,7 @@ def public_error(message: str, code: ErrorCode | str, **fields: object) -> Graph
 
 def mask_faults(errors: Sequence[GraphQLError]) -> list[GraphQLError]:
     """The same errors in the same order, as the caller may see them; the faults among them are logged, as one line."""
+    errors = [_busy(error) for error in errors]
     faults = [_is_fault(error) for error in errors]
     reference = ""
     if any(faults):
@@ -74,6 +82,15 @@ def record_fault(fault: BaseException, *, path: Sequence[str | int] | None = Non
         traceback=_traceback(fault),
     )
     return reference
+
+
+def _busy(error: GraphQLError) -> GraphQLError:
+    """A database that is too busy is no fault of ours and no secret: the caller may come again."""
+    if not isinstance(error.original_error, DatabaseBusy):
+        return error
+    return GraphQLError(
+        BUSY_MESSAGE, nodes=error.nodes, path=error.path, extensions={"code": str(ErrorCode.UNAVAILABLE)}
+    )
 
 
 def _code_of(error: GraphQLError) -> str | None:
