@@ -1,6 +1,7 @@
 """Every log line of an activity names the workflow, the step and the attempt it belongs to, and each attempt leaves one
 line of its own: what was done, and how it ended. No arguments are logged."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -16,11 +17,21 @@ class ActivityLogging(Interceptor):
         return _Logged(next)
 
 
+def _ids_in(args: Sequence[Any]) -> dict[str, str]:
+    """The ids a message carries; nothing else of it may be logged."""
+    message = args[0] if args else None
+    found = {name: getattr(message, name, None) for name in ("purchase_id", "organization_id", "request_id")}
+    return {name: str(value) for name, value in found.items() if value}
+
+
 class _Logged(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
         with structlog.contextvars.bound_contextvars(
-            workflow_id=info.workflow_id, activity=info.activity_type, attempt=info.attempt
+            workflow_id=info.workflow_id,
+            activity=info.activity_type,
+            attempt=info.attempt,
+            **_ids_in(input.args),
         ):
             try:
                 result = await super().execute_activity(input)

@@ -107,8 +107,10 @@ async def add_users() -> None:
     for user in USERS:
         user_id = derived_id("user", user.email)
         owner = None if user.organization is None else user.organization.id
-        hashed = await hash_password(PASSWORD)
         async with transaction() as db:
+            if await db.fetch_one("SELECT 1 AS here FROM users WHERE id = $1", user_id) is not None:
+                continue
+            hashed = await hash_password(PASSWORD)
             made = await db.fetch_one(
                 ADD_USER, user_id, owner, user.email, user.name, hashed, list(user.permissions), user.role
             )

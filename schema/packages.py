@@ -11,6 +11,7 @@ from models.packages import PackageView, packages_on_sale, read_package
 from models.quotes import Quote, Wish, quote
 from models.wallets import ensure_wallet
 from rules.permissions import Permission
+from rules.pricing import TOKEN_PLACES, TOKENS_MAX, TOKENS_MIN, InvalidQuantity, custom_quantity
 from schema.context import Info
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import public, requires
@@ -91,12 +92,22 @@ Tokens = Annotated[
 ]
 
 
+def check_quantity(tokens: Decimal) -> None:
+    """Raises InvalidTokens for a quantity that is never sold, before anything is begun or remembered."""
+    try:
+        custom_quantity(tokens)
+    except InvalidQuantity:
+        raise errors.InvalidTokens(minimum=TOKENS_MIN, maximum=TOKENS_MAX, decimal_places=TOKEN_PLACES) from None
+
+
 def wish_of(package_id: str | None, tokens: Decimal | None) -> Wish:
-    """Exactly one of them. Raises BAD_USER_INPUT, and PackageNotFound for an id of anything else."""
+    """Exactly one of them. Raises BAD_USER_INPUT, InvalidTokens, and PackageNotFound for an id of anything else."""
     if (package_id is None) == (tokens is None):
         raise public_error("Name either packageId or tokens.", ErrorCode.BAD_USER_INPUT)
-    if package_id is None:
+    if tokens is not None:
+        check_quantity(tokens)
         return Wish(None, tokens)
+    assert package_id is not None
     key = read_id(package_id, "TokenPackage")
     if key is None:
         raise errors.PackageNotFound
