@@ -99,19 +99,27 @@ def _copied(packaged: Path) -> Path:
     status = (packaged / "bin" / "postgres").stat()
     identity = hashlib.sha256(f"{packaged}:{status.st_size}:{status.st_mtime_ns}".encode()).hexdigest()[:12]
     target = COPIES / f"postgresql-{POSTGRES_VERSION}-{identity}"
-    if target.is_dir():
-        return target
-    COPIES.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=COPIES) as scratch:
-        fresh = Path(scratch) / "programs"
-        shutil.copytree(packaged, fresh, symlinks=True)
-        for path in (fresh, *fresh.rglob("*")):
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or os.access(path, os.X_OK) else 0o044))
-        # Renamed when complete, so a half-made copy is never used; whoever is second uses the first one's.
-        try:
-            fresh.rename(target)
-        except OSError:
-            if not target.is_dir():
-                raise
-    return target
+    if not target.is_dir():
+        COPIES.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=COPIES) as scratch:
+            fresh = Path(scratch) / "copy"
+            _copy(packaged, fresh)
+            # Renamed when complete, so a half-made copy is never used; whoever is second uses the first one's.
+            try:
+                fresh.rename(target)
+            except OSError:
+                if not target.is_dir():
+                    raise
+    return target / PACKAGE / packaged.name
+
+
+def _copy(packaged: Path, target: Path) -> None:
+    """The programs and the libraries beside their package, in the same places to each other, open to everybody."""
+    shutil.copytree(packaged, target / PACKAGE / packaged.name, symlinks=True)
+    libraries = packaged.parents[1] / f"{PACKAGE}.libs"
+    if libraries.is_dir():
+        shutil.copytree(libraries, target / libraries.name, symlinks=True)
+    for path in (target, *target.rglob("*")):
+        if not path.is_symlink():
+            is_entered = path.is_dir() or bool(path.stat().st_mode & 0o100)
+            path.chmod(path.stat().st_mode | (0o055 if is_entered else 0o044))

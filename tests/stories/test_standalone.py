@@ -111,7 +111,11 @@ def test_the_printed_command_buys_tokens_when_it_is_pasted_and_pasting_it_twice_
     pasted = [subprocess.run(["sh", "-c", commands[0]], capture_output=True, text=True, check=True) for _ in range(2)]
     first, second = (json.loads(each.stdout)["data"]["startPurchase"] for each in pasted)
 
-    assert (first["purchase"]["status"], first["purchase"]["tokens"], first["replayed"]) == ("COMPLETED", "100", False)
+    assert (first["purchase"]["status"], first["purchase"]["tokens"], first["replayed"]) == (
+        "COMPLETED",
+        "100.0000",
+        False,
+    )
     assert second == {**first, "replayed": True}
 
 
