@@ -19,7 +19,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-web/dist/index.html: $(VENV)/.run web/package-lock.json $(wildcard web/src/* web/*.ts web/*.json web/index.html)
+web/dist/index.html: $(VENV)/.run embedded/web.py $(wildcard web/*.json web/*.js web/.npmrc web/index.html web/src/* web/src/tabs/*)
 	@echo "Building GraphiQL ..."
 	@$(BIN)/python -m embedded.web
 	@touch $@

@@ -5,6 +5,7 @@ key, and the answer waits, for some seconds, until the story has something to te
 the same key finds the same purchase.
 """
 
+import asyncio
 from decimal import Decimal
 from typing import Annotated, TypeAlias
 
@@ -51,7 +52,7 @@ from schema.purchases import Purchase, visible_purchase
 from schema.scalars import read_key
 from schema.scope import refuse_when_disabled, wallet_owner
 from workflows.policies import BOOKS_QUEUE
-from workflows.purchase import PurchaseWorkflow, opening_attributes, purchase_workflow_id
+from workflows.purchase import PurchaseDecision, PurchaseWorkflow, opening_attributes, purchase_workflow_id
 
 
 @strawberry.input(description="An order: exactly one of `packageId` and `tokens`.")
@@ -177,6 +178,7 @@ async def start_or_meet(info: Info, order: PurchaseOrder) -> None:
         static_summary=summary_of(order),
         static_details=f"organization `{order.organization_id}`\n\npurchase `{order.purchase_id}`",
     )
+    _hear_no_more(start)
     try:
         await product.temporal.execute_update_with_start_workflow(
             PurchaseWorkflow.decision,
@@ -196,6 +198,12 @@ async def start_or_meet(info: Info, order: PurchaseOrder) -> None:
         if isinstance(refused.cause, ApplicationError) and refused.cause.type == "IDEMPOTENCY_CONFLICT":
             raise errors.IdempotencyConflict from None
         raise
+
+
+def _hear_no_more(start: WithStartWorkflowOperation[PurchaseWorkflow, PurchaseDecision]) -> None:
+    """A start that fails tells twice: by the call, which is heard, and by its handle, which would only fill the log."""
+    handle = asyncio.ensure_future(start.workflow_handle())
+    handle.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 def unavailable() -> Exception:
