@@ -49,7 +49,7 @@ GATEWAY: StepOptions = {
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
 }
 
-PAPER: StepOptions = {"start_to_close_timeout": timedelta(seconds=30), "retry_policy": PATIENT}
+PAPER: StepOptions = {"start_to_close_timeout": timedelta(seconds=10), "retry_policy": PATIENT}
 
 LETTERS: StepOptions = {
     "start_to_close_timeout": timedelta(seconds=40),

@@ -22,7 +22,7 @@ from tests.conftest import APPLICATION, OWNER
 from tests.faults.doors import scenario
 from tests.simulators.mailbox import Mailbox
 
-AT_ONCE = 4
+AT_ONCE = 5
 
 COUNTS = """
 SELECT (SELECT count(*) FROM token_lots WHERE kind = 'PAID') AS lots, (SELECT count(*) FROM token_invoices) AS invoices,
@@ -83,7 +83,8 @@ class Crashes:
                 packageId=starter, paymentMethodId=method, idempotencyKey="through everything"
             )
             key = str(read_id(bought["id"], "Purchase"))
-            await mailbox.wait_for(key, "receipt")
+            # A worker that dies with a letter in its hand lets go of it after forty seconds.
+            await mailbox.wait_for(key, "receipt", patience_seconds=90)
             await self._until_struck(product, name)
             charges = [payment["status"] for payment in await product.payments(key)]
             struck, deaths = product.struck(name), product.api.deaths + product.worker.deaths

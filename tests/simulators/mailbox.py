@@ -30,9 +30,11 @@ class Mailbox:
             found = (await client.get(f"{self.url}/messages")).json()
         return [letter for letter in reversed(found) if purchase_id in letter["message_id"]]
 
-    async def wait_for(self, purchase_id: str, kind: str) -> dict[str, Any]:
+    async def wait_for(
+        self, purchase_id: str, kind: str, *, patience_seconds: float = PATIENCE_SECONDS
+    ) -> dict[str, Any]:
         """The letter of a kind about a purchase, as soon as it has arrived."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(patience_seconds):
             while True:
                 for letter in await self.letters(purchase_id):
                     if f"/{kind}@" in letter["message_id"]:
