@@ -84,5 +84,5 @@ async def end_sessions(connection: Observer, *names: str) -> int:
 async def until(condition: Callable[[], bool], *, seconds: float = 5) -> None:
     """The condition has come true; TimeoutError when it has not in time."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is watched has no event of its own
+        while not condition():
             await asyncio.sleep(0.005)
