@@ -129,7 +129,9 @@ class AccessMutations:
     @strawberry.mutation(
         description="Sign in. Which of address and password is wrong is not said.", directives=public()
     )
-    async def sign_in(self, info: Info, input: SignInInput) -> SignInResult:
+    async def sign_in(
+        self, info: Info, input: Annotated[SignInInput, strawberry.argument(description="Who signs in.")]
+    ) -> SignInResult:
         member = await known_member(input)
         session_id, now, tokens = uuid4(), info.context.now, info.context.product.own_tokens
         refresh, refresh_expires_at = tokens.refresh_token(session_id, 1, at=now)
@@ -140,7 +142,11 @@ class AccessMutations:
         description="The next pair of tokens. A refresh token that was used before ends its session.",
         directives=public(),
     )
-    async def refresh_session(self, info: Info, input: RefreshSessionInput) -> RefreshSessionResult:
+    async def refresh_session(
+        self,
+        info: Info,
+        input: Annotated[RefreshSessionInput, strawberry.argument(description="The session to go on with.")],
+    ) -> RefreshSessionResult:
         tokens, now = info.context.product.own_tokens, info.context.now
         try:
             claims = tokens.read_refresh(input.refresh_token)

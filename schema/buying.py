@@ -227,7 +227,9 @@ class BuyingMutations:
         "same purchase, with other input it is refused.",
         directives=requires(Permission.TOKENS_PURCHASE),
     )
-    async def start_purchase(self, info: Info, input: StartPurchaseInput) -> StartPurchaseResult:
+    async def start_purchase(
+        self, info: Info, input: Annotated[StartPurchaseInput, strawberry.argument(description="The order.")]
+    ) -> StartPurchaseResult:
         refuse_when_disabled(info)
         order = order_from(info, input)
         known = await remembered(info, order)
@@ -249,7 +251,11 @@ class BuyingMutations:
         description="Give a purchase up before any money has moved. When the money was faster, the purchase completes.",
         directives=requires(Permission.TOKENS_PURCHASE),
     )
-    async def cancel_purchase(self, info: Info, input: CancelPurchaseInput) -> CancelPurchaseResult:
+    async def cancel_purchase(
+        self,
+        info: Info,
+        input: Annotated[CancelPurchaseInput, strawberry.argument(description="The purchase to give up.")],
+    ) -> CancelPurchaseResult:
         view = await visible_purchase(info, input.purchase_id)
         if view is None:
             raise errors.PurchaseNotFound

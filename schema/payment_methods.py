@@ -117,7 +117,11 @@ class PaymentMethodMutations:
         description="Keep a payment method for later. The first becomes the default; adding one again changes nothing.",
         directives=requires(Permission.TOKENS_PURCHASE),
     )
-    async def add_payment_method(self, info: Info, input: AddPaymentMethodInput) -> AddPaymentMethodResult:
+    async def add_payment_method(
+        self,
+        info: Info,
+        input: Annotated[AddPaymentMethodInput, strawberry.argument(description="The method to keep.")],
+    ) -> AddPaymentMethodResult:
         owner = required_organization(info, input.organization_id)
         token = clean_text(input.gateway_token, "gatewayToken", length_min=1, length_max=200)
         actor = info.context.caller()
@@ -129,7 +133,9 @@ class PaymentMethodMutations:
         description="Purchases that name no payment method use this one from now on.",
         directives=requires(Permission.TOKENS_PURCHASE),
     )
-    async def set_default_payment_method(self, info: Info, input: PaymentMethodInput) -> SetDefaultPaymentMethodResult:
+    async def set_default_payment_method(
+        self, info: Info, input: Annotated[PaymentMethodInput, strawberry.argument(description="Which method.")]
+    ) -> SetDefaultPaymentMethodResult:
         owner, actor = required_organization(info, input.organization_id), info.context.caller()
         key = method_key(input.payment_method_id)
         view = await make_default(owner, key, actor=actor.name, request_id=info.context.request_id)
@@ -139,7 +145,9 @@ class PaymentMethodMutations:
         description="Pay with it no more. Purchases already under way are not affected.",
         directives=requires(Permission.TOKENS_PURCHASE),
     )
-    async def remove_payment_method(self, info: Info, input: PaymentMethodInput) -> RemovePaymentMethodResult:
+    async def remove_payment_method(
+        self, info: Info, input: Annotated[PaymentMethodInput, strawberry.argument(description="Which method.")]
+    ) -> RemovePaymentMethodResult:
         owner, actor = required_organization(info, input.organization_id), info.context.caller()
         key = method_key(input.payment_method_id)
         view = await remove_payment_method(owner, key, actor=actor.name, request_id=info.context.request_id)

@@ -155,7 +155,9 @@ class SpendingMutations:
         "same key with the same input answers with the first answer, refusals included; other input is refused.",
         directives=requires(Permission.TOKENS_SPEND),
     )
-    async def spend_tokens(self, info: Info, input: SpendTokensInput) -> SpendTokensResult:
+    async def spend_tokens(
+        self, info: Info, input: Annotated[SpendTokensInput, strawberry.argument(description="What is spent.")]
+    ) -> SpendTokensResult:
         refuse_when_disabled(info)
         order = spend_order(info, input)
         booked = await retrying(lambda: spending.spend(order, at=info.context.now))
@@ -165,7 +167,9 @@ class SpendingMutations:
         description="Give tokens that cost nothing. A suspended wallet can be given tokens too.",
         directives=requires(Permission.FINANCE_MANAGE),
     )
-    async def grant_tokens(self, info: Info, input: GrantTokensInput) -> GrantTokensResult:
+    async def grant_tokens(
+        self, info: Info, input: Annotated[GrantTokensInput, strawberry.argument(description="What is given.")]
+    ) -> GrantTokensResult:
         order = grant_order(info, input)
         granting.check_order(order, info.context.now)
         await ensure_wallet(order.organization_id, info.context.product.options.wallet_defaults)

@@ -6,12 +6,15 @@ from decimal import Decimal
 
 import pytest
 
-from models.database import Connection, retrying
+from models import ledger
+from models.database import Connection, retrying, transaction
 from models.errors import IdempotencyConflict, InsufficientTokens, Refusal, WalletSuspended
 from models.outcomes import Booked
 from models.reconciliation import violations
 from models.spending import SpendOrder, spend
 from models.wallets import ensure_wallet, read_wallet
+from rules.entries import EntryKind
+from rules.spending import Movement, decide_spends
 from tests.builders import Organization, an_organization, defaults, gives
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -164,26 +167,25 @@ async def test_a_suspended_wallet_refuses_and_nothing_moves(db: Connection) -> N
     assert await violations(db) == []
 
 
-@pytest.mark.parametrize("step", ["after the entry was written"])
-async def test_a_transaction_that_breaks_leaves_no_gap(db: Connection, step: str) -> None:
-    from models import ledger
-    from models.database import transaction
-    from rules.entries import EntryKind
-    from rules.spending import Movement, decide_spends
-
+async def test_a_transaction_that_breaks_leaves_no_gap(db: Connection) -> None:
     aurora = await an_organization()
     await gives(aurora, "10", at=NOW)
-    with pytest.raises(RuntimeError, match=step):
-        async with transaction() as broken:
-            wallet = await ledger.lock_wallet(broken, aurora.id)
-            (movement,) = decide_spends(wallet.state, (Decimal(1),), NOW).answers
-            assert isinstance(movement, Movement)
-            posting = ledger.outgoing(EntryKind.SPEND, movement, held=Decimal(0), actor="user/test", at=NOW)
-            await ledger.post(broken, wallet, ledger.Books((posting,)))
-            raise RuntimeError(step)
 
+    with pytest.raises(RuntimeError, match="after the entry was written"):
+        await spend_and_break(aurora)
     booked = await answer_to(order(aurora, "1", "next"))
 
     assert isinstance(booked, Booked)
     assert booked.sequence == 2
     assert await violations(db) == []
+
+
+async def spend_and_break(organization: Organization) -> None:
+    """A spend whose transaction fails when everything has been written."""
+    async with transaction() as broken:
+        wallet = await ledger.lock_wallet(broken, organization.id)
+        (movement,) = decide_spends(wallet.state, (Decimal(1),), NOW).answers
+        assert isinstance(movement, Movement)
+        posting = ledger.outgoing(EntryKind.SPEND, movement, held=Decimal(0), actor="user/test", at=NOW)
+        await ledger.post(broken, wallet, ledger.Books((posting,)))
+        raise RuntimeError("after the entry was written")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise, permutations
+from random import Random
 from uuid import UUID
 
 import pytest
@@ -164,8 +165,10 @@ def some_lots(draw: st.DrawFn, min_size: int = 0) -> list[Lot]:
 def test_the_burn_order_is_total(lots: list[Lot]) -> None:
     ordered = sorted(lots, key=burn_order)
 
-    assert all(burn_order(one) < burn_order(next_one) for one, next_one in pairwise(ordered))
-    assert all(sorted(shuffled, key=burn_order) == ordered for shuffled in permutations(lots[:4])) or len(lots) > 4
+    assert all(burn_order(one) < burn_order(after) for one, after in pairwise(ordered))
+    assert all(
+        sorted(shuffled, key=burn_order) == sorted(lots[:4], key=burn_order) for shuffled in permutations(lots[:4])
+    )
 
 
 @given(some_lots(), ten_thousandths(1, 80_000))
@@ -201,11 +204,11 @@ def test_only_the_last_lot_drawn_from_has_anything_left(lots: list[Lot], wanted:
 
 
 @given(some_lots(), ten_thousandths(1, 80_000), st.randoms(use_true_random=False))
-def test_the_order_in_which_lots_are_read_changes_nothing(lots: list[Lot], wanted: Decimal, chance: object) -> None:
+def test_the_order_in_which_lots_are_read_changes_nothing(lots: list[Lot], wanted: Decimal, chance: Random) -> None:
     if wanted > available_tokens(lots, NOON):
         return
     shuffled = list(lots)
-    chance.shuffle(shuffled)  # type: ignore[attr-defined]
+    chance.shuffle(shuffled)
 
     assert draw_down(shuffled, wanted, NOON) == draw_down(lots, wanted, NOON)
 
