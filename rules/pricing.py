@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal, localcontext
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
 TOKENS_MIN = Decimal(1)
 TOKENS_MAX = Decimal(1_000_000)
@@ -35,7 +35,9 @@ def round_half_up(amount: Decimal, places: int) -> Decimal:
 
 def places_of(number: Decimal) -> int:
     """The decimal places a finite number really uses: 1.50 uses one."""
-    exponent = number.normalize().as_tuple().exponent
+    digits = number.as_tuple().digits
+    # In a context of its own, or a number with more than 28 digits would be rounded before it is looked at.
+    exponent = number.normalize(Context(prec=len(digits))).as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
@@ -53,15 +55,12 @@ def price_tokens(tokens: Decimal, *, unit_price: Decimal, tax_rate: Decimal, min
     tax_rate      0 … 1.     minor_places  of the currency: 2 for USD, 0 for JPY, 3 for BHD.
     Returns       subtotal = tokens × unit price, at least one minor unit, so that nothing is sold for nothing.
     """
-    subtotal = round_half_up(tokens * unit_price, minor_places)
-    return price_amount(
-        max(subtotal, Decimal(1).scaleb(-minor_places)), tokens=tokens, tax_rate=tax_rate, minor_places=minor_places
-    )
+    return price_amount(tokens * unit_price, tokens=tokens, tax_rate=tax_rate, minor_places=minor_places)
 
 
 def price_amount(subtotal: Decimal, *, tokens: Decimal, tax_rate: Decimal, minor_places: int) -> Price:
-    """The price of a package that has a price of its own; arguments as in `price_tokens`."""
-    subtotal = round_half_up(subtotal, minor_places)
+    """The price of a package that has a price of its own (> 0); arguments and the least price as in `price_tokens`."""
+    subtotal = max(round_half_up(subtotal, minor_places), Decimal(1).scaleb(-minor_places))
     tax = round_half_up(subtotal * tax_rate, minor_places)
     unit_price = round_half_up(subtotal / tokens, UNIT_PRICE_PLACES)
     return Price(tokens, unit_price, subtotal, tax_rate, tax, subtotal + tax)
