@@ -94,9 +94,7 @@ async def test_a_gateway_that_never_decides_lets_the_purchase_expire(world: Worl
     assert await world.broken_rules() == []
 
 
-@pytest.mark.parametrize(
-    "altered_settings", [{**SOON, "purchase_processing_window": timedelta(hours=1)}]
-)
+@pytest.mark.parametrize("altered_settings", [{**SOON, "purchase_processing_window": timedelta(hours=1)}])
 async def test_a_capture_that_beats_the_end_of_the_window_is_not_lost(world: World, db: Connection) -> None:
     # given
     ada = await a_buyer("pm_uncancellable")
