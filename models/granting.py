@@ -112,13 +112,10 @@ async def put(
     return tuple(postings)
 
 
-def check_order(order: GrantOrder, at: datetime) -> None:
-    """Raises InvalidTokens or InvalidExpiry; nothing is remembered of such a request."""
-    tokens = order.tokens
+def check_amount(tokens: Decimal) -> None:
+    """Raises InvalidTokens unless the number can be granted; nothing is remembered of such a request."""
     if not tokens.is_finite() or not GRANT_MIN <= tokens <= GRANT_MAX or places_of(tokens) > TOKEN_PLACES:
         raise InvalidTokens(minimum=GRANT_MIN, maximum=GRANT_MAX)
-    if order.expires_at is not None and order.expires_at <= at:
-        raise InvalidExpiry(expires_at=order.expires_at)
 
 
 async def grant(order: GrantOrder, *, at: datetime) -> Booked:
@@ -126,12 +123,15 @@ async def grant(order: GrantOrder, *, at: datetime) -> Booked:
 
     Raises InvalidTokens, InvalidExpiry, WalletNotFound, IdempotencyConflict. A suspended wallet may be granted tokens.
     """
-    check_order(order, at)
+    check_amount(order.tokens)
     intention = order.intention()
     async with transaction() as db:
         wallet = await ledger.lock_wallet(db, order.organization_id, intention=intention)
         if wallet.first_answer is not None:
             return booked_from(intention.first_answer(*wallet.first_answer))
+        # Only a new grant must expire in the future: a repeated one may come back after its tokens have expired.
+        if order.expires_at is not None and order.expires_at <= at:
+            raise InvalidExpiry(expires_at=order.expires_at)
         lot = _lot_of(order, at)
         given = Incoming(lot, EntryKind.GRANT, "grant", str(lot.id), order.reason)
         (posting,) = await put(

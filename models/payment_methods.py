@@ -8,7 +8,7 @@ from uuid import UUID
 
 from models import audit
 from models.database import Connection, transaction
-from models.errors import PaymentMethodNotFound
+from models.errors import OrganizationNotFound, PaymentMethodNotFound
 from rules.identity import derived_id
 
 COLUMNS = """
@@ -92,10 +92,12 @@ async def list_payment_methods(db: Connection, organization_id: UUID) -> list[Pa
 
 
 async def add_payment_method(new: NewPaymentMethod, *, actor: str, request_id: str | None = None) -> PaymentMethodView:
-    """The method can be paid with; the organisation's first one is its default. Adding it again changes nothing."""
+    """The method can be paid with; the organisation's first one is its default. Adding it again changes nothing.
+    Raises OrganizationNotFound."""
     method_id = derived_id("payment method", new.organization_id, new.gateway, new.token)
     async with transaction() as db:
-        await db.fetch_one(LOCK_ORGANIZATION, new.organization_id)
+        if await db.fetch_one(LOCK_ORGANIZATION, new.organization_id) is None:
+            raise OrganizationNotFound
         await db.fetch_one(
             ADD,
             method_id,

@@ -39,9 +39,24 @@ RULES: Mapping[str, str] = {
     """,
     "each balance follows from the one before": """
         SELECT id AS about FROM (
-            SELECT id, balance_before, lag(balance_after, 1, 0) OVER wallet AS before
+            SELECT id, balance_before, held_after - held_change AS held_before,
+                   lag(balance_after, 1, 0) OVER wallet AS balance, lag(held_after, 1, 0) OVER wallet AS held
             FROM token_balance_history WINDOW wallet AS (PARTITION BY wallet_id ORDER BY sequence)) e
-        WHERE balance_before <> before
+        WHERE balance_before <> balance OR held_before <> held
+    """,
+    "lifetime sums are those of the entries": """
+        SELECT w.id AS about FROM organization_token_wallets w
+        LEFT JOIN (SELECT wallet_id,
+                sum(change_amount) FILTER (WHERE change_type = 'PURCHASE') AS purchased,
+                sum(change_amount) FILTER (WHERE change_type = 'GRANT') AS granted,
+                -sum(change_amount) FILTER (WHERE change_type IN ('SPEND', 'CAPTURE')) AS consumed,
+                -sum(change_amount) FILTER (WHERE change_type = 'EXPIRATION') AS expired,
+                -sum(change_amount) FILTER (WHERE change_type = 'REFUND') AS refunded,
+                sum(change_amount) FILTER (WHERE change_type = 'ADJUSTMENT') AS adjusted
+            FROM token_balance_history GROUP BY wallet_id) e ON e.wallet_id = w.id
+        WHERE (total_purchased, total_granted, total_consumed, total_expired, total_refunded, total_adjusted)
+            <> (coalesce(purchased, 0), coalesce(granted, 0), coalesce(consumed, 0), coalesce(expired, 0),
+                coalesce(refunded, 0), coalesce(adjusted, 0))
     """,
     "a completed purchase has one captured payment of its total": """
         SELECT p.id AS about FROM token_purchases p
@@ -73,7 +88,10 @@ RULES: Mapping[str, str] = {
         GROUP BY i.id, i.total_amount HAVING coalesce(sum(l.amount), 0) <> i.total_amount
     """,
     "invoice numbers are gapless in their series": """
-        SELECT series AS about FROM token_invoices GROUP BY series HAVING count(*) <> max(ordinal) OR min(ordinal) <> 1
+        SELECT coalesce(i.series, c.series) AS about FROM token_invoice_counters c
+        FULL JOIN (SELECT series, count(*) AS issued, min(ordinal) AS first, max(ordinal) AS last
+                   FROM token_invoices GROUP BY series) i ON i.series = c.series
+        WHERE (i.issued, i.first, i.last) IS DISTINCT FROM (c.last_ordinal, 1::bigint, c.last_ordinal)
     """,
     "the audit chain of every organization is whole": """
         SELECT a.id AS about FROM (
@@ -81,13 +99,14 @@ RULES: Mapping[str, str] = {
                    lag(entry.hash, 1, '\\x00'::bytea) OVER chain AS previous, row_number() OVER chain AS ordinal
             FROM token_audit_logs entry
             WINDOW chain AS (PARTITION BY entry.organization_id ORDER BY entry.sequence)) a
-        WHERE a.hash <> a.expected OR a.previous_hash <> a.previous OR a.sequence <> a.ordinal
+        WHERE (a.hash, a.previous_hash, a.sequence) IS DISTINCT FROM (a.expected, a.previous, a.ordinal)
     """,
     "the audit chain of every organization ends where its head says": """
-        SELECT h.organization_id AS about FROM audit_heads h
-        LEFT JOIN (SELECT coalesce(organization_id, '00000000-0000-0000-0000-000000000000') AS chain,
-                          max(sequence) AS last FROM token_audit_logs GROUP BY 1) a ON a.chain = h.organization_id
-        WHERE coalesce(a.last, 0) <> h.sequence
+        SELECT coalesce(h.organization_id, a.chain) AS about FROM audit_heads h
+        FULL JOIN (SELECT DISTINCT ON (1) coalesce(organization_id, '00000000-0000-0000-0000-000000000000') AS chain,
+                          sequence, hash
+                   FROM token_audit_logs ORDER BY 1, token_audit_logs.sequence DESC) a ON a.chain = h.organization_id
+        WHERE (a.sequence, a.hash) IS DISTINCT FROM (h.sequence, h.hash)
     """,
 }
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from models import audit
 from models.actors import SCRIP_ITSELF
 from models.database import Connection, transaction
-from models.errors import OrganizationNotFound
+from models.errors import WalletNotFound
 from rules.identity import derived_id
 
 WALLET = """
@@ -175,7 +175,8 @@ async def read_wallet(db: Connection, organization_id: UUID, *, at: datetime) ->
 
 
 async def ensure_wallet(organization_id: UUID, defaults: WalletDefaults) -> None:
-    """The organisation has a wallet; two first readers at once make one. Raises OrganizationNotFound."""
+    """The organisation has a wallet; two first readers at once make one. Raises WalletNotFound, when
+    there is no such organisation."""
     async with transaction() as db:
         wallet_id = wallet_id_of(organization_id)
         made = await db.fetch_one(
@@ -201,7 +202,7 @@ async def ensure_wallet(organization_id: UUID, defaults: WalletDefaults) -> None
             return
         known = await db.fetch_one("SELECT 1 AS here FROM organizations WHERE id = $1", organization_id)
         if known is None:
-            raise OrganizationNotFound
+            raise WalletNotFound
 
 
 async def read_entries(

@@ -27,6 +27,7 @@ from models.intentions import recall
 from models.purchases import PurchaseOrder, PurchaseView, read_purchase
 from models.wallets import ensure_wallet
 from rules.permissions import Permission
+from rules.purchases import OPEN
 from schema.context import Info
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
@@ -95,7 +96,7 @@ class PurchaseQueued:
 
 
 @strawberry.type(
-    description="The purchase as it stands. PROCESSING while the gateway has not yet let go of the payment."
+    description="The purchase as it stands: cancelled, or still open while the gateway has not let go of the payment."
 )
 class CancelPurchaseSuccess:
     purchase: Purchase = strawberry.field(description="The purchase.")
@@ -263,21 +264,21 @@ class BuyingMutations:
         now = await visible_purchase(info, input.purchase_id)
         if now is None:
             raise errors.PurchaseNotFound
-        if now.status not in (PurchaseStatus.CANCELLED, PurchaseStatus.PROCESSING, PurchaseStatus.PENDING):
+        if now.status not in OPEN | {PurchaseStatus.CANCELLED}:
             raise errors.PurchaseNotCancellable(status=now.status)
         return CancelPurchaseSuccess(purchase=Purchase.of(now))
 
 
 async def ask_to_cancel(info: Info, purchase: PurchaseView) -> None:
     """The story has been asked; a closed one cannot be."""
-    product = info.context.product
+    product, caller = info.context.product, info.context.caller().name
     handle = product.temporal.get_workflow_handle(purchase_workflow_id(purchase.id))
     try:
-        await handle.execute_update(
-            PurchaseWorkflow.cancel, info.context.caller().name, rpc_timeout=product.options.answer_timeout
-        )
-    except WorkflowUpdateRPCTimeoutOrCancelledError:
-        return
+        try:
+            await handle.execute_update(PurchaseWorkflow.cancel, caller, rpc_timeout=product.options.answer_timeout)
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            # An update that no worker has taken up is kept only in the server's memory, a signal in its history.
+            await handle.signal(PurchaseWorkflow.cancel_wanted, caller, rpc_timeout=product.options.answer_timeout)
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise unavailable() from error

@@ -165,4 +165,7 @@ def _uuid(value: object) -> UUID:
 
 
 def _moment(seconds: Any) -> datetime:
-    return datetime.fromtimestamp(int(seconds), tz=UTC)
+    try:
+        return datetime.fromtimestamp(int(seconds), tz=UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise InvalidCredential from error

@@ -1,9 +1,12 @@
-"""Pages by keyset: a cursor is the place of the last row, so a page costs the same wherever it is."""
+"""Pages by keyset: a cursor is the place of the last row, so a page costs the same wherever it is.
+
+A cursor also names the list it is a place of, so that one of another list is refused and never skips rows in silence.
+"""
 
 import base64
 import binascii
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
@@ -15,6 +18,13 @@ from schema.scalars import Cursor
 PAGE_MAX = 100
 PAGE_DEFAULT = 20
 CURSOR_LENGTH_MAX = 200
+
+# The lists that cursors are places of.
+ENTRIES = "entries"
+LOTS = "lots"
+PURCHASES = "purchases"
+INVOICES = "invoices"
+FEED = "feed"
 
 NodeType = TypeVar("NodeType")
 
@@ -65,46 +75,53 @@ def page_of(rows: Sequence[tuple[Cursor, NodeType]], first: int, *, continued: b
     return Connection(edges=edges, nodes=[node for _, node in shown], page_info=info)
 
 
-def sequence_cursor(sequence: int) -> Cursor:
-    return _sealed(str(sequence))
+def sequence_cursor(sequence: int, *, of: str = ENTRIES) -> Cursor:
+    return _sealed(of, str(sequence))
 
 
-def read_sequence(cursor: Cursor | None) -> int | None:
-    """Raises BAD_USER_INPUT for anything that was never a cursor of this kind."""
+def read_sequence(cursor: Cursor | None, *, of: str = ENTRIES) -> int | None:
+    """Raises BAD_USER_INPUT for anything that was never a cursor of this list."""
     if cursor is None:
         return None
-    text = _opened(cursor)
+    text = _opened(of, cursor)
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise _bad_cursor()
     return int(text)
 
 
-def moment_cursor(moment: datetime, key: UUID) -> Cursor:
-    return _sealed(f"{moment.isoformat()}|{key}")
+def moment_cursor(moment: datetime, key: UUID, *, of: str) -> Cursor:
+    return _sealed(of, f"{moment.isoformat()}|{key}")
 
 
-def read_moment(cursor: Cursor | None) -> tuple[datetime, UUID] | None:
-    """Raises BAD_USER_INPUT for anything that was never a cursor of this kind."""
+def read_moment(cursor: Cursor | None, *, of: str) -> tuple[datetime, UUID] | None:
+    """Raises BAD_USER_INPUT for anything that was never a cursor of this list."""
     if cursor is None:
         return None
-    moment, _, key = _opened(cursor).partition("|")
+    text, _, key = _opened(of, cursor).partition("|")
     try:
-        return datetime.fromisoformat(moment), UUID(key)
-    except ValueError:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise _bad_cursor()
+        # Years at either end of the calendar have no UTC, and the database would fall over them.
+        return moment.astimezone(UTC), UUID(key)
+    except (ValueError, OverflowError):
         raise _bad_cursor() from None
 
 
-def _sealed(text: str) -> Cursor:
-    return Cursor(base64.urlsafe_b64encode(text.encode()).decode().rstrip("="))
+def _sealed(of: str, text: str) -> Cursor:
+    return Cursor(base64.urlsafe_b64encode(f"{of}:{text}".encode()).decode().rstrip("="))
 
 
-def _opened(cursor: Cursor) -> str:
+def _opened(of: str, cursor: Cursor) -> str:
     if len(cursor) > CURSOR_LENGTH_MAX:
         raise _bad_cursor()
     try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        name, _, text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(":")
     except (ValueError, binascii.Error, UnicodeError):
         raise _bad_cursor() from None
+    if name != of:
+        raise _bad_cursor()
+    return text
 
 
 def _bad_cursor() -> Exception:

@@ -9,6 +9,7 @@ import strawberry
 from strawberry.schema.exception_handlers import ExceptionHandler
 
 from models import errors
+from schema.enums import PurchaseStatus
 from schema.money import Money, money
 
 
@@ -85,7 +86,7 @@ class PurchaseNotFound(Problem):
 
 @strawberry.type(description="The money has moved, or the purchase has already ended.")
 class PurchaseNotCancellable(Problem):
-    status: str = strawberry.field(description="The purchase's status, as in `PurchaseStatus`.")
+    status: PurchaseStatus = strawberry.field(description="How far the purchase has come.")
 
 
 @strawberry.type(description="The idempotency key was used before with other input. The first answer stands.")
@@ -126,6 +127,10 @@ def _price_changed(refusal: errors.PriceChanged) -> dict[str, Any]:
     }
 
 
+def _not_cancellable(refusal: errors.PurchaseNotCancellable) -> dict[str, Any]:
+    return {"status": PurchaseStatus(refusal.status)}
+
+
 PROBLEMS: dict[type[errors.Refusal], tuple[type[Any], Callable[[Any], dict[str, Any]]]] = {
     errors.InsufficientTokens: (InsufficientTokens, _same("needed", "available")),
     errors.InvalidTokens: (InvalidTokens, _same("minimum", "maximum", "decimal_places")),
@@ -139,7 +144,7 @@ PROBLEMS: dict[type[errors.Refusal], tuple[type[Any], Callable[[Any], dict[str, 
     errors.PaymentMethodNotFound: (PaymentMethodNotFound, _same()),
     errors.PaymentMethodRejected: (PaymentMethodRejected, _same("reason")),
     errors.PurchaseNotFound: (PurchaseNotFound, _same()),
-    errors.PurchaseNotCancellable: (PurchaseNotCancellable, _same("status")),
+    errors.PurchaseNotCancellable: (PurchaseNotCancellable, _not_cancellable),
     errors.IdempotencyConflict: (IdempotencyConflict, _same()),
     errors.TokenSystemDisabled: (TokenSystemDisabled, _same()),
     errors.SignInRefused: (SignInRefused, _same()),

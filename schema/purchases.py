@@ -19,7 +19,7 @@ from schema.invoices import Invoice
 from schema.money import Money, money
 from schema.nodes import Node
 from schema.operations import WorkflowLink, describe_workflow
-from schema.pages import After, Connection, First, moment_cursor, page_of, page_size, read_moment
+from schema.pages import PURCHASES, After, Connection, First, moment_cursor, page_of, page_size, read_moment
 from schema.scope import organization_of
 from workflows.purchase import purchase_workflow_id
 
@@ -153,9 +153,9 @@ class PurchaseQueries:
         owner = organization_of(info, organization_id)
         if owner is None:
             return None
-        size, before = page_size(first), read_moment(after)
+        size, before = page_size(first), read_moment(after, of=PURCHASES)
         chosen = [status.value for status in statuses] if statuses else None
         async with connection() as db:
             views = await read_purchases(db, owner, limit=size + 1, before=before, statuses=chosen)
-        rows = [(moment_cursor(view.placed_at, view.id), Purchase.of(view)) for view in views]
+        rows = [(moment_cursor(view.placed_at, view.id, of=PURCHASES), Purchase.of(view)) for view in views]
         return page_of(rows, size, continued=after is not None)

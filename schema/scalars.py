@@ -4,6 +4,7 @@ A number that is not a plain decimal (NaN, 1e30, a JSON float) is refused where 
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NewType
@@ -15,8 +16,17 @@ from schema.edge.masking import ErrorCode, public_error
 
 PLAIN_DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?")
 TIME_LENGTH_MAX = 40
-CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-CARD_NUMBER = re.compile(r"(?:\d[ -]?){13,19}")
+CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# UUIDs and hashes are everybody's idempotency keys and hold digits in any order.
+HEXADECIMAL = re.compile(r"\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,})\b", re.IGNORECASE)
+DIGITS_IN_GROUPS = re.compile(r"[0-9]+(?:[\s.\u2010-\u2015-][0-9]+)*")
+# Visa, Mastercard, American Express, Diners, JCB, Discover and UnionPay, by their beginnings and lengths; others, such
+# as times in milliseconds, are no cards even when the check digit fits by chance.
+CARD_NUMBER = re.compile(
+    r"4[0-9]{12}(?:[0-9]{3}){0,2}|5[1-5][0-9]{14}|2[2-7][0-9]{14}|3[47][0-9]{13}|3[0689][0-9]{12}|35[0-9]{14}"
+    r"|6[0-9]{15}(?:[0-9]{3})?|62[0-9]{14,17}"
+)
+CARD_DIGITS_MAX = 19
 KEY_LENGTH_MAX = 255
 
 Cursor = NewType("Cursor", str)
@@ -88,7 +98,7 @@ def clean_text(value: str, name: str, *, length_max: int, length_min: int = 0) -
         )
     if CONTROLS.search(text):
         raise public_error(f"{name} contains characters that cannot be shown.", ErrorCode.BAD_USER_INPUT, field=name)
-    if any(_passes_luhn(found) for found in CARD_NUMBER.findall(text)):
+    if _holds_card_number(text):
         raise public_error(
             f"{name} looks like a card number, which must not be sent here.", ErrorCode.BAD_USER_INPUT, field=name
         )
@@ -100,7 +110,27 @@ def read_key(value: str) -> str:
     return clean_text(value, "idempotencyKey", length_max=KEY_LENGTH_MAX, length_min=1)
 
 
-def _passes_luhn(text: str) -> bool:
-    digits = [int(character) for character in text if character.isdigit()]
-    doubled = [digit if place % 2 == 0 else sum(divmod(digit * 2, 10)) for place, digit in enumerate(reversed(digits))]
-    return sum(doubled) % 10 == 0 and any(digits)
+def _holds_card_number(text: str) -> bool:
+    """Whether consecutive groups of digits anywhere in a text make a card number."""
+    return any(
+        CARD_NUMBER.fullmatch(number) and _passes_luhn(number)
+        for run in DIGITS_IN_GROUPS.findall(HEXADECIMAL.sub(" / ", text))
+        for number in _joined(re.findall("[0-9]+", run))
+    )
+
+
+def _joined(groups: Sequence[str]) -> Iterator[str]:
+    """Every way to join consecutive groups into at most 19 digits."""
+    for start in range(len(groups)):
+        number = ""
+        for group in groups[start:]:
+            number += group
+            if len(number) > CARD_DIGITS_MAX:
+                break
+            yield number
+
+
+def _passes_luhn(number: str) -> bool:
+    digits = [int(digit) for digit in reversed(number)]
+    doubled = [sum(divmod(digit * 2, 10)) if place % 2 else digit for place, digit in enumerate(digits)]
+    return sum(doubled) % 10 == 0

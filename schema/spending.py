@@ -171,7 +171,7 @@ class SpendingMutations:
         self, info: Info, input: Annotated[GrantTokensInput, strawberry.argument(description="What is given.")]
     ) -> GrantTokensResult:
         order = grant_order(info, input)
-        granting.check_order(order, info.context.now)
+        granting.check_amount(order.tokens)
         await ensure_wallet(order.organization_id, info.context.product.options.wallet_defaults)
         booked = await retrying(lambda: granting.grant(order, at=info.context.now))
         return GrantTokensSuccess.of(booked)

@@ -21,7 +21,7 @@ from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.enums import EntryKind, PurchaseStatus
 from schema.ids import global_id
-from schema.pages import read_sequence, sequence_cursor
+from schema.pages import FEED, read_sequence, sequence_cursor
 from schema.purchases import Purchase, visible_purchase
 from schema.scalars import Cursor
 from schema.scope import organization_of
@@ -50,7 +50,7 @@ class WalletUpdate:
     def of(cls, event: Event) -> Self:
         body = event.body
         return cls(
-            cursor=sequence_cursor(event.seq),
+            cursor=sequence_cursor(event.seq, of=FEED),
             wallet_id=global_id("Wallet", UUID(str(body["wallet_id"]))),
             entry_id=global_id("WalletEntry", UUID(str(body["entry_id"]))),
             sequence=int(str(body["sequence"])),
@@ -87,7 +87,7 @@ class Subscriptions:
         owner = organization_of(info, organization_id)
         if owner is None:
             raise public_error("There is no such wallet.", ErrorCode.NOT_FOUND)
-        seen = read_sequence(after)
+        seen = read_sequence(after, of=FEED)
         try:
             async for event in info.context.product.hub.subscribe(owner, [Topic.WALLET_CHANGED], seen):
                 yield WalletUpdate.of(event)
@@ -109,7 +109,9 @@ class Subscriptions:
         if view is None:
             raise public_error("There is no such purchase.", ErrorCode.NOT_FOUND)
         status = PurchaseStatus(view.status)
-        yield PurchaseProgress(cursor=sequence_cursor(seen), status=status, happened="now", purchase=Purchase.of(view))
+        yield PurchaseProgress(
+            cursor=sequence_cursor(seen, of=FEED), status=status, happened="now", purchase=Purchase.of(view)
+        )
         if status in TERMINAL:
             return
         async for event in hub.subscribe(view.organization_id, [Topic.PURCHASE_CHANGED], seen):
@@ -118,7 +120,7 @@ class Subscriptions:
             latest = await visible_purchase(info, purchase_id) or view
             status = PurchaseStatus(str(event.body["status"]))
             yield PurchaseProgress(
-                cursor=sequence_cursor(event.seq),
+                cursor=sequence_cursor(event.seq, of=FEED),
                 status=status,
                 happened=str(event.body["happened"]),
                 purchase=Purchase.of(latest),

@@ -9,6 +9,7 @@ from uuid import UUID
 import strawberry
 
 from models.database import connection
+from models.errors import WalletNotFound
 from models.invoices import read_invoices
 from models.payment_methods import list_payment_methods
 from models.purchases import read_purchases
@@ -32,6 +33,9 @@ from schema.invoices import Invoice
 from schema.money import Money, money
 from schema.nodes import Node
 from schema.pages import (
+    INVOICES,
+    LOTS,
+    PURCHASES,
     After,
     Connection,
     First,
@@ -231,10 +235,10 @@ class Wallet(Node):
 
     @strawberry.field(description="Its lots, newest first, the exhausted ones included.")
     async def lots(self, first: First = 20, after: After = None) -> Connection[Lot]:
-        size, before = page_size(first), read_moment(after)
+        size, before = page_size(first), read_moment(after, of=LOTS)
         async with connection() as db:
             views = await read_lots(db, self.key, limit=size + 1, before=before)
-        rows = [(moment_cursor(view.created_at, view.id), Lot.of(view)) for view in views]
+        rows = [(moment_cursor(view.created_at, view.id, of=LOTS), Lot.of(view)) for view in views]
         return page_of(rows, size, continued=after is not None)
 
     @strawberry.field(description="The organization's purchases, newest first.")
@@ -247,19 +251,19 @@ class Wallet(Node):
             strawberry.argument(description="Only purchases in these states; null for all."),
         ] = None,
     ) -> Connection[Purchase]:
-        size, before = page_size(first), read_moment(after)
+        size, before = page_size(first), read_moment(after, of=PURCHASES)
         chosen = [status.value for status in statuses] if statuses else None
         async with connection() as db:
             views = await read_purchases(db, self.organization_key, limit=size + 1, before=before, statuses=chosen)
-        rows = [(moment_cursor(view.placed_at, view.id), Purchase.of(view)) for view in views]
+        rows = [(moment_cursor(view.placed_at, view.id, of=PURCHASES), Purchase.of(view)) for view in views]
         return page_of(rows, size, continued=after is not None)
 
     @strawberry.field(description="The organization's invoices, newest first.")
     async def invoices(self, first: First = 20, after: After = None) -> Connection[Invoice]:
-        size, before = page_size(first), read_moment(after)
+        size, before = page_size(first), read_moment(after, of=INVOICES)
         async with connection() as db:
             views = await read_invoices(db, self.organization_key, limit=size + 1, before=before)
-        rows = [(moment_cursor(view.issued_at, view.id), Invoice.of(view)) for view in views]
+        rows = [(moment_cursor(view.issued_at, view.id, of=INVOICES), Invoice.of(view)) for view in views]
         return page_of(rows, size, continued=after is not None)
 
     @strawberry.field(description="The organization's payment methods, the default first.")
@@ -268,12 +272,15 @@ class Wallet(Node):
             return [PaymentMethod.of(view) for view in await list_payment_methods(db, self.organization_key)]
 
 
-async def wallet_of(info: Info, organization_id: UUID) -> Wallet:
-    """The organisation's wallet, made now when this is its first need."""
+async def wallet_of(info: Info, organization_id: UUID) -> Wallet | None:
+    """The organisation's wallet, made now when this is its first need; None when there is no such organisation."""
     async with connection() as db:
         view = await read_wallet(db, organization_id, at=info.context.now)
     if view is None:
-        await ensure_wallet(organization_id, info.context.product.options.wallet_defaults)
+        try:
+            await ensure_wallet(organization_id, info.context.product.options.wallet_defaults)
+        except WalletNotFound:
+            return None
         async with connection() as db:
             view = await read_wallet(db, organization_id, at=info.context.now)
     if view is None:

@@ -6,16 +6,22 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
+from models.completion import complete_purchase
 from models.database import transaction
 from models.granting import GrantOrder, grant
+from models.invoices import Seller
 from models.passwords import hash_password
 from models.payment_methods import NewPaymentMethod, add_payment_method
+from models.purchases import PurchaseOrder, PurchaseView, place
+from models.quotes import Wish
 from models.wallets import WalletDefaults, ensure_wallet
 from rules.identity import derived_id
 from rules.lots import LotKind
-from schema.ids import global_id
+from rules.payments import PaymentReport, PaymentStatus
+from schema.ids import global_id, read_id
 
 numbers = itertools.count(1)
+SELLER = Seller("Scrip", "1 Quay Street, Mombasa", "KE-0", "billing@scrip.example")
 PASSWORD = "correct horse battery staple"
 HASHES: dict[str, str] = {}
 EVERYTHING = ("tokens.view", "tokens.spend", "tokens.purchase", "tokens.configure")
@@ -165,3 +171,28 @@ async def gives(
         priority=priority,
     )
     await grant(order, at=at or datetime.now(UTC))
+
+
+async def an_order(
+    organization: Organization, tokens: str = "100", *, package: str | None = None, at: datetime
+) -> PurchaseView:
+    """A pending purchase as the buying story places it, without the story; of a package when its global id is given."""
+    package_id = None if package is None else read_id(package, "TokenPackage")
+    wish = Wish(package_id, Decimal(tokens) if package_id is None else None)
+    token = f"pm_success:{organization.id}"
+    method = NewPaymentMethod(organization.id, "sandbox", token, "card", "visa", "4242", 12, 2030)
+    await add_payment_method(method, actor="scrip")
+    async with transaction() as db:
+        return await place(db, PurchaseOrder(organization.id, wish, None, f"order-{next(numbers)}", "scrip"), at=at)
+
+
+def captured(purchase: PurchaseView) -> PaymentReport:
+    """What the gateway says when the money of a purchase has moved."""
+    return PaymentReport(f"pay_{purchase.id}", PaymentStatus.CAPTURED, purchase.total_amount, purchase.currency)
+
+
+async def is_paid(purchase: PurchaseView, *, at: datetime) -> str:
+    """The purchase is completed without its story; returns its invoice's number."""
+    async with transaction() as db:
+        result = await complete_purchase(db, purchase.id, captured(purchase), seller=SELLER, at=at)
+    return str(result["invoice_number"])

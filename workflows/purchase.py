@@ -110,11 +110,16 @@ class PurchaseWorkflow:
     @workflow.update
     async def cancel(self, actor: str) -> PurchaseDecision:
         """Give the purchase up if no money has moved; answers what it became."""
+        self.cancel_wanted(actor)
+        await workflow.wait_condition(lambda: self._closed or self._cancel_wanted_by is None)
+        return self._decision or PurchaseDecision(PurchaseStatus.PROCESSING)
+
+    @workflow.signal
+    def cancel_wanted(self, actor: str) -> None:
+        """As `cancel`, from somebody who no longer waits for the answer."""
         if not self._closed:
             self._cancel_wanted_by = actor
             self._news = True
-        await workflow.wait_condition(lambda: self._closed or self._cancel_wanted_by is None)
-        return self._decision or PurchaseDecision(PurchaseStatus.PROCESSING)
 
     @workflow.signal
     def payment_event(self, event_id: str) -> None:

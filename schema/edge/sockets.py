@@ -3,14 +3,16 @@
 Strawberry closes politely for most broken messages and falls over the rest: a number, a list, a null payload. Here
 every message is looked at before it is handled, and a close reason always fits into the frame it is sent in.
 
-What a connection may do once it has authenticated is decided for each operation, as over HTTP.
+A connection lives for hours, so who its caller is and what they may do is found out again for every operation, as over
+HTTP. A subscription that is running already runs on until its credential expires.
 """
 
 from collections.abc import Mapping
 from typing import Any, cast
 
 from strawberry.asgi import ASGIWebSocketAdapter
-from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     ConnectionInitMessage,
     Message,
@@ -18,6 +20,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 )
 
 from schema.edge.masking import FAULT_MESSAGE, ErrorCode, public_error, record_fault
+from schema.edge.permissions import unauthenticated
 
 CLOSE_REASON_BYTES_MAX = 123
 ID_LENGTH_MAX = 128
@@ -56,6 +59,19 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Any, None]):
             await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
             return
         await super().handle_subscribe(message)
+
+    async def run_operation(self, operation: Operation[Any, None]) -> None:
+        try:
+            await self.view.on_ws_connect(self.context)
+        except ConnectionRejectionError:
+            await operation.send_initial_errors([unauthenticated(None)])
+            return
+        except Exception as fault:
+            reference = record_fault(fault)
+            error = public_error(FAULT_MESSAGE, ErrorCode.INTERNAL, reference=reference)
+            await operation.send_initial_errors([error])
+            return
+        await super().run_operation(operation)
 
     async def handle_task_exception(self, error: Exception) -> None:
         record_fault(error)

@@ -37,18 +37,14 @@ class Provider:
         found: list[dict[str, Any]] = answer.raise_for_status().json()["payments"]
         return found
 
-    async def payment(self, purchase_id: str) -> dict[str, Any]:
-        """The one payment of a purchase."""
-        (found,) = await self.payments(purchase_id)
-        return found
-
-    async def becomes(self, purchase_id: str, status: str) -> dict[str, Any]:
-        """The payment of a purchase, as soon as it has a status."""
+    async def payment(self, purchase_id: str, status: str | None = None) -> dict[str, Any]:
+        """The one payment of a purchase, as soon as there is one and, when a status is given, it has it."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
-                found = await self.payment(purchase_id)
-                if found["status"] == status:
-                    return found
+                found = await self.payments(purchase_id)
+                if found and status in (None, found[0]["status"]):
+                    (payment,) = found
+                    return payment
                 await asyncio.sleep(0.03)
 
     async def forces(self, purchase_id: str, status: str) -> None:

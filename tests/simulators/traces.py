@@ -1,11 +1,13 @@
 """What a purchase has left in the books, small enough to be compared with what it should have left."""
 
+import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
 from models.database import Connection
 from schema.ids import read_id
+from tests.simulators.world import PATIENCE_SECONDS
 
 TRACES = """
 SELECT (SELECT coalesce(sum(granted_tokens), 0) FROM token_lots WHERE purchase_id = $1) AS tokens,
@@ -17,6 +19,13 @@ SELECT (SELECT coalesce(sum(granted_tokens), 0) FROM token_lots WHERE purchase_i
 """
 
 AUDIT = "SELECT action FROM token_audit_logs WHERE resource = 'purchase' AND resource_id = $1 ORDER BY sequence"
+
+EVENTS = """
+SELECT kind, NOT EXISTS (SELECT 1 FROM outbox WHERE topic = 'gateway.event')
+        AND (SELECT max(seq) FROM feed WHERE topic = 'gateway.event')
+            <= (SELECT seq FROM feed_cursors WHERE reader = 'dispatcher') AS is_dispatched
+FROM gateway_events WHERE purchase_key = $1 ORDER BY kind
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,16 @@ async def traces(db: Connection, purchase_id: str) -> Traces:
 async def audited(db: Connection, purchase_id: str) -> list[str]:
     """What the audit trail says happened to the purchase, in order."""
     return [row["action"].removeprefix("purchase.") for row in await db.fetch(AUDIT, str(_key(purchase_id)))]
+
+
+async def dispatched(db: Connection, purchase_id: str, *, count: int) -> list[str]:
+    """The kinds of the `count` events about a purchase, in the alphabet's order, once its story was told of them."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            rows = await db.fetch(EVENTS, str(_key(purchase_id)))
+            if len(rows) >= count and all(row["is_dispatched"] for row in rows):
+                return [row["kind"] for row in rows]
+            await asyncio.sleep(0.03)
 
 
 def _key(purchase_id: str) -> UUID:

@@ -144,6 +144,15 @@ class World:
             self.started.append(purchase_workflow_id(read_id(found, "Purchase")))
         return told
 
+    async def places(self, member: Member, **order: Any) -> str:
+        """The id of an order's purchase, which is asked for with its key until it is in the books."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                told = await self.buys(member, **order)
+                if told["__typename"] != "PurchaseQueued":
+                    purchase_id: str = told["purchase"]["id"]
+                    return purchase_id
+
     async def purchase(self, member: Member, purchase_id: str) -> dict[str, Any]:
         found: dict[str, Any] = (await self.data(PURCHASE, member, id=purchase_id))["purchase"]
         return found
@@ -175,7 +184,7 @@ class World:
         replayer = Replayer(
             workflows=list(WORKFLOWS), data_converter=pydantic_data_converter, workflow_runner=workflow_runner()
         )
-        for workflow_id in self.started:
+        for workflow_id in dict.fromkeys(self.started):
             handle = self.client.get_workflow_handle(workflow_id)
             with suppress(RPCError):
                 await handle.terminate()

@@ -34,17 +34,17 @@ async def test_a_payment_that_takes_longer_is_processing_and_completes_by_its_ev
     ada = await a_buyer("pm_silent")
 
     # when
-    told = await world.buys(ada, tokens="40", idempotencyKey="order")
+    purchase_id = await world.places(ada, tokens="40", idempotencyKey="order")
 
     # then
-    assert told["purchase"]["status"] == "PROCESSING"
-    assert await traces(db, told["purchase"]["id"]) == unpaid("PROCESSING")
+    await world.becomes(ada, purchase_id, "PROCESSING")
+    assert await traces(db, purchase_id) == unpaid("PROCESSING")
 
     # when
-    await Provider.of(world).forces(told["purchase"]["id"], "CAPTURED")
+    await Provider.of(world).forces(purchase_id, "CAPTURED")
 
     # then
-    purchase = await world.becomes(ada, told["purchase"]["id"], "COMPLETED")
+    purchase = await world.becomes(ada, purchase_id, "COMPLETED")
     assert await traces(db, purchase["id"]) == paid("40")
     assert await audited(db, purchase["id"]) == ["placed", "processing", "completed"]
     assert await world.broken_rules() == []
@@ -54,10 +54,8 @@ async def test_a_payment_that_takes_longer_is_processing_and_completes_by_its_ev
 async def test_a_payment_whose_events_are_lost_is_found_by_asking(world: World, db: Connection) -> None:
     # given
     ada = await a_buyer("pm_lost_events")
-    told = await world.buys(ada, tokens="40", idempotencyKey="order")
-    purchase_id = told["purchase"]["id"]
-    assert told["purchase"]["status"] == "PROCESSING"
-    await Provider.of(world).becomes(purchase_id, "CAPTURED")
+    purchase_id = await world.places(ada, tokens="40", idempotencyKey="order")
+    await Provider.of(world).payment(purchase_id, "CAPTURED")
 
     # when
     await world.passes(purchase_id, ONE_POLL)
@@ -78,8 +76,7 @@ async def test_a_payment_whose_events_are_lost_is_found_by_asking(world: World, 
 async def test_a_gateway_that_never_decides_lets_the_purchase_expire(world: World, db: Connection) -> None:
     # given
     ada = await a_buyer("pm_silent")
-    told = await world.buys(ada, tokens="40", idempotencyKey="order")
-    purchase_id = told["purchase"]["id"]
+    purchase_id = await world.places(ada, tokens="40", idempotencyKey="order")
 
     # when
     await world.passes(purchase_id, PAST_THE_WINDOW)
@@ -98,13 +95,13 @@ async def test_a_gateway_that_never_decides_lets_the_purchase_expire(world: Worl
 async def test_a_capture_that_beats_the_end_of_the_window_is_not_lost(world: World, db: Connection) -> None:
     # given
     ada = await a_buyer("pm_uncancellable")
-    told = await world.buys(ada, tokens="40", idempotencyKey="order")
+    purchase_id = await world.places(ada, tokens="40", idempotencyKey="order")
 
     # when
-    await world.passes(told["purchase"]["id"], PAST_THE_WINDOW)
+    await world.passes(purchase_id, PAST_THE_WINDOW)
 
     # then
-    purchase = await world.becomes(ada, told["purchase"]["id"], "COMPLETED")
+    purchase = await world.becomes(ada, purchase_id, "COMPLETED")
     assert await traces(db, purchase["id"]) == paid("40")
     assert await audited(db, purchase["id"]) == ["placed", "processing", "completed"]
     assert await world.broken_rules() == []

@@ -1,0 +1,20 @@
+"""Writes the kept histories anew: `python -m tests.workflows.record`.
+
+Do so when a story gains a scene worth keeping. When replaying a kept history fails, it is the story that needs a patch
+(`workflow.patched`), not the history a new recording.
+"""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+SCENES = Path(__file__).with_name("scenes.py")
+
+
+def main() -> int:
+    return int(pytest.main(["-p", "no:cacheprovider", "-o", f"python_files={SCENES.name}", str(SCENES)]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
