@@ -43,6 +43,9 @@ drift: $(VENV)/.dev  ## the committed schema and migrations equal the code
 
 check: lint drift test  ## what CI runs
 
+docs: $(VENV)/.dev  ## write the parts of the documentation that the code knows
+	@$(BIN)/python -m tests.documentation_tables
+
 bench: setup  ## a table of ratios, see docs/performance.md
 	@$(BIN)/python -m benchmarks
 
@@ -50,4 +53,4 @@ lock: $(VENV)/.dev  ## resolve requirements*.in again
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements.in -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c requirements.lock requirements-dev.in -o requirements-dev.lock
 
-.PHONY: help setup run test format lint drift check bench lock
+.PHONY: help setup run test format lint drift check docs bench lock

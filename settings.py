@@ -25,7 +25,14 @@ def parse_duration(text: object) -> object:
     return text
 
 
+def nothing_when_empty(text: object) -> object:
+    """A variable with no value is not set: `JWKS_URL=` names no issuer."""
+    return None if text == "" else text
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Text = Annotated[str | None, BeforeValidator(nothing_when_empty)]
+Secret = Annotated[SecretStr | None, BeforeValidator(nothing_when_empty)]
 Rate = Annotated[Decimal, Field(ge=0, le=1, allow_inf_nan=False)]
 Price = Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=6, allow_inf_nan=False)]
 Tokens = Annotated[Decimal, Field(ge=0, decimal_places=4, allow_inf_nan=False)]
@@ -51,14 +58,14 @@ class Settings(BaseSettings):
 
     # Databases: the application role, the role that owns the tables (migrations), the role for reports.
     database_url: SecretStr = SecretStr("postgresql://scrip_app@127.0.0.1:5432/scrip")
-    database_owner_url: SecretStr | None = None
-    finance_database_url: SecretStr | None = None
+    database_owner_url: Secret = None
+    finance_database_url: Secret = None
     database_pool_size: int = Field(default=10, ge=2, le=200)
 
     # Temporal, with the names of Temporal's own environment configuration.
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
-    temporal_api_key: SecretStr | None = None
+    temporal_api_key: Secret = None
     temporal_tls: bool = False
     temporal_ui_url: str = "http://127.0.0.1:8233"
 
@@ -69,7 +76,7 @@ class Settings(BaseSettings):
     jwt_refresh_expires_in: Duration = timedelta(days=7)
     jwt_issuer: str = "scrip"
     jwt_audience: str = "scrip-api"
-    jwks_url: str | None = None
+    jwks_url: Text = None
 
     # The token system.
     enable_token_system: bool = True
@@ -92,12 +99,12 @@ class Settings(BaseSettings):
 
     # Gateways.
     default_gateway: Literal["sandbox", "stripe"] = "sandbox"
-    sandbox_gateway_url: str | None = None
-    sandbox_api_key: SecretStr | None = None
-    sandbox_webhook_secret: SecretStr | None = None
-    stripe_api_key: SecretStr | None = None
-    stripe_api_url: str | None = None
-    stripe_webhook_secret: SecretStr | None = None
+    sandbox_gateway_url: Text = None
+    sandbox_api_key: Secret = None
+    sandbox_webhook_secret: Secret = None
+    stripe_api_key: Secret = None
+    stripe_api_url: Text = None
+    stripe_webhook_secret: Secret = None
 
     # The seller on every invoice.
     seller_name: str = "Scrip Ltd"
@@ -108,8 +115,8 @@ class Settings(BaseSettings):
     # Mail.
     smtp_host: str = "127.0.0.1"
     smtp_port: int = Field(default=1025, ge=1, le=65535)
-    smtp_user: str | None = None
-    smtp_password: SecretStr | None = None
+    smtp_user: Text = None
+    smtp_password: Secret = None
     smtp_secure: bool = False
     smtp_from: str = "Scrip <billing@scrip.example>"
     email_retry_attempts: int = Field(default=3, ge=1, le=20)
@@ -117,9 +124,9 @@ class Settings(BaseSettings):
 
     # Logs and background work.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_file: str | None = "logs/app.log"
+    log_file: Text = "logs/app.log"
     enable_background_jobs: bool = True
-    job_queue_redis_url: str | None = None
+    job_queue_redis_url: Text = None
     job_concurrency: int = Field(default=5, ge=1, le=200)
 
     # Limits.

@@ -7,7 +7,7 @@ not keep the books waiting. It also runs the sequencer of the feed and the dispa
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.clock import utc_now
+from activities.gateways.protocol import PaymentGateway
 from activities.gateways.registry import build_gateways
 from activities.interceptors import ActivityLogging
 from activities.invoices import render_invoice
@@ -83,10 +84,8 @@ def letterhead(settings: Settings) -> Letterhead:
     )
 
 
-@asynccontextmanager
-async def working(settings: Settings, client: Client) -> AsyncIterator[None]:
-    """Both queues are served for as long as the block lasts; then running activities are given time to finish."""
-    gateways = build_gateways(settings)
+def workers(settings: Settings, client: Client, gateways: Mapping[str, PaymentGateway]) -> tuple[Worker, Worker]:
+    """Whoever serves the books, and whoever serves the gateways."""
     purchases = PurchaseActivities(seller(settings), utc_now)
     payments = PaymentActivities(gateways, settings.public_url)
     notices = NoticeActivities(mailer(settings), letterhead(settings), utc_now)
@@ -121,6 +120,14 @@ async def working(settings: Settings, client: Client) -> AsyncIterator[None]:
         max_concurrent_activities=settings.job_concurrency * 4,
         graceful_shutdown_timeout=GRACE,
     )
+    return books, counter
+
+
+@asynccontextmanager
+async def working(settings: Settings, client: Client) -> AsyncIterator[None]:
+    """Both queues are served for as long as the block lasts; then running activities are given time to finish."""
+    gateways = build_gateways(settings)
+    books, counter = workers(settings, client, gateways)
     try:
         async with books, counter:
             yield

@@ -75,13 +75,15 @@ async def _decide_and_write(db: Connection, order: SpendOrder, at: datetime) -> 
         return booked_from(intention.first_answer(*wallet.first_answer))
     try:
         wallet.refuse_when_suspended()
-        return await _write(db, wallet, order, at)
+        return await _write(db, wallet, order, intention, at)
     except Refusal as refusal:
         await remember(db, order.organization_id, intention, refusal)
         return refusal
 
 
-async def _write(db: Connection, wallet: ledger.LockedWallet, order: SpendOrder, at: datetime) -> Booked:
+async def _write(
+    db: Connection, wallet: ledger.LockedWallet, order: SpendOrder, intention: Intention, at: datetime
+) -> Booked:
     decision = decide_spends(wallet.state, (order.tokens,), at)
     (outcome,) = decision.answers
     if isinstance(outcome, Shortage):
@@ -108,7 +110,7 @@ async def _write(db: Connection, wallet: ledger.LockedWallet, order: SpendOrder,
     )
     books = ledger.Books(
         (*expirations(wallet, decision.expirations, at), posting),
-        answers=((order.intention(), orjson.dumps(booked.as_answer()).decode()),),
+        answers=((intention, orjson.dumps(booked.as_answer()).decode()),),
         request_id=order.request_id,
     )
     await ledger.post(db, wallet, books)

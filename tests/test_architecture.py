@@ -1,84 +1,176 @@
-"""The shape of the code: what may read settings, what is registered, what the schema says of itself."""
+"""How the parts may know each other. Import-linter guards the layers; here is what it cannot see."""
 
 import ast
-import importlib.metadata
-import subprocess
-from collections.abc import Iterator
+import re
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType
+from graphql import GraphQLInputObjectType, GraphQLNonNull, get_named_type
 
+from embedded.temporal import SEARCH_ATTRIBUTES as SEARCH_ATTRIBUTES_ON_A_LAPTOP
+from models.failpoints import NAMES as FAILPOINTS
 from schema.edge.permissions import undeclared_root_fields
 from schema.root import build
-from tests.drift import pending_migrations, schema_is_current
+from tests.source_tree import DOORS, PRODUCT, ROOT, Module, modules, modules_of
+from worker import WORKFLOWS
+from workflows.attributes import SEARCH_ATTRIBUTES
 
-ROOT = Path(__file__).parents[1]
-PACKAGES = ("rules", "models", "activities", "workflows", "schema", "embedded", "benchmarks", "tests")
-DOORS = ("server", "worker", "standalone")
-READ_SETTINGS = {
-    "server.py",
-    "worker.py",
-    "embedded/sample_data.py",
-    # Doors of their own: `python -m models.migrate`, and the composition of gateways that every door shares.
-    "models/migrate.py",
-    "activities/gateways/registry.py",
+CORE = build()._schema
+
+# Whoever reads the settings decides from the environment; everything else is told.
+READS_SETTINGS = {"server", "worker", "models.migrate", "embedded.sample_data"}
+# Is handed the settings by a door, to pick what it needs.
+KNOWS_SETTINGS = READS_SETTINGS | {"activities.gateways.registry"}
+# Programs of their own, which are told by their environment, and the failpoints, which only tests arm.
+READS_ENVIRONMENT = {
+    "activities.gateways.sandbox_provider.__main__",
+    "activities.mail.mailbox",
+    "models.failpoints",
+    "standalone",
 }
-FILE_LINES_MAX = 400
-FUNCTION_LINES_MAX = 60
-SAYS_NOTHING = {"service", "services", "util", "utils", "helper", "helpers", "manager", "common", "misc", "kit", "base"}
+
+# Who may write a table, by a statement that adds, changes or removes rows.
+WRITERS = {
+    "token_balance_history": {"models.ledger"},
+    "token_draws": {"models.ledger"},
+    "token_lots": {"models.ledger"},
+    "token_invoices": {"models.invoices"},
+    "token_invoice_lines": {"models.invoices"},
+    "token_invoice_documents": {"models.invoices"},
+    "token_invoice_counters": {"models.invoices"},
+    "token_audit_logs": {"models.audit", "models.ledger"},
+    "idempotency_keys": {"models.intentions", "models.ledger"},
+    "outbox": {"models.feed", "models.ledger"},
+    "feed": {"models.feed"},
+    "feed_cursors": {"models.reader"},
+    "effects": {"models.effects"},
+    "gateway_events": {"models.gateway_events"},
+}
+WRITES = re.compile(r"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+([a-z_]+)\b")
+
+# What a caller may never set: it is decided by us, or by who the caller is.
+NEVER_ASKED = {
+    "actor", "available", "balance", "createdAt", "currency", "currencyCode", "held", "invoiceNumber", "isActive",
+    "pricePerToken", "purchaseType", "purchasedBy", "role", "sequence", "status", "subtotal", "tax", "taxRate",
+    "total", "unitPrice", "userId", "userType", "walletId",
+}  # fmt: skip
+# Mutations that move tokens or money and therefore happen once by the caller's key.
+MOVES_SOMETHING = {"spendTokens", "grantTokens", "startPurchase"}
 
 
-def tracked(suffix: str) -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", f"*{suffix}"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).exists()]
+def decorated(module: Module, decorator: str) -> list[str]:
+    """The functions or classes of a module under `@<decorator>` or `@<decorator>(…)`."""
+    found = []
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names = {ast.unparse(each.func if isinstance(each, ast.Call) else each) for each in node.decorator_list}
+            if decorator in names:
+                found.append(node.name)
+    return found
 
 
-def product_files() -> list[Path]:
-    return [path for path in tracked(".py") if "tests" not in path.parts and "migrations" not in path.parts]
+def registered_activities() -> list[str]:
+    """The names in the worker's lists of activities."""
+    (worker,) = [module for module in modules() if module.name == "worker"]
+    return [
+        element.attr if isinstance(element, ast.Attribute) else ast.unparse(element)
+        for node in ast.walk(worker.tree)
+        if isinstance(node, ast.keyword) and node.arg == "activities" and isinstance(node.value, ast.List)
+        for element in node.value.elts
+    ]
 
 
-def imports_of(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+def tables_written(module: Module) -> set[str]:
+    return {table for text in module.strings() for table in WRITES.findall(text)}
 
 
-def test_only_doors_read_settings() -> None:
-    readers = {
-        str(path.relative_to(ROOT))
-        for path in product_files()
-        if "settings" in set(imports_of(path)) and "benchmarks" not in path.parts
+def product() -> list[Module]:
+    """The product and what it needs on a laptop, without tests and benchmarks, which wire it as they like."""
+    return [module for module in modules() if module.top not in ("tests", "benchmarks")]
+
+
+def test_only_the_doors_read_settings() -> None:
+    readers = {module.name for module in product() if "load_settings" in module.imported_names("settings")}
+    assert readers <= READS_SETTINGS
+
+
+def test_only_the_doors_and_what_they_hand_the_settings_to_know_them() -> None:
+    knowing = {module.name for module in product() if "settings" in module.imports()}
+    assert knowing <= KNOWS_SETTINGS
+
+
+def test_only_programs_of_their_own_read_the_environment() -> None:
+    readers = {module.name for module in modules_of(*PRODUCT, *DOORS, "settings") if "os.environ" in module.text}
+    assert readers == READS_ENVIRONMENT
+
+
+def test_nothing_imports_a_door() -> None:
+    offenders = {
+        f"{module.name} imports {imported}"
+        for module in modules()
+        if module.top not in ("tests", "embedded", "benchmarks")
+        for imported in module.imports()
+        if imported in DOORS
     }
-    assert readers <= READ_SETTINGS
+    assert offenders == {"worker imports server"}
 
 
-def test_nothing_imports_a_door_but_other_doors() -> None:
-    for path in product_files():
-        if path.name in {"server.py", "worker.py", "standalone.py"} or {"embedded", "benchmarks"} & set(path.parts):
-            continue
-        assert not set(imports_of(path)) & set(DOORS), path
+def test_the_product_never_imports_what_is_around_it() -> None:
+    offenders = {
+        f"{module.name} imports {imported}"
+        for module in modules_of(*PRODUCT, "server", "worker", "settings")
+        for imported in module.imports()
+        if imported.partition(".")[0] in ("embedded", "tests", "benchmarks", "standalone")
+    }
+    assert offenders == set()
 
 
-def test_our_top_level_names_are_nobody_elses() -> None:
-    installed = importlib.metadata.packages_distributions()
-    ours = {*PACKAGES, *DOORS, "settings"} - {"tests", "benchmarks"}
+def test_our_names_are_nobody_elses() -> None:
+    ours = {module.top for module in modules() if Path(ROOT / module.top).exists() or "/" not in module.path}
+    installed = packages_distributions()
     assert {name: installed[name] for name in ours if name in installed} == {}
 
 
-def test_every_activity_is_registered_by_the_worker() -> None:
-    worker = (ROOT / "worker.py").read_text(encoding="utf-8")
-    defined = {
-        node.name
-        for path in (ROOT / "activities").glob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.AsyncFunctionDef)
-        and any("activity.defn" in ast.unparse(d) for d in node.decorator_list)
-    }
-    assert defined
-    assert {name for name in defined if f"{name}," not in worker and f".{name}" not in worker} == set()
+def test_every_activity_is_registered_once() -> None:
+    written = [name for module in modules_of("activities") for name in decorated(module, "activity.defn")]
+    assert sorted(registered_activities()) == sorted(written)
+
+
+def test_every_workflow_is_registered_once() -> None:
+    written = [name for module in modules_of("workflows") for name in decorated(module, "workflow.defn")]
+    assert sorted(workflow.__name__ for workflow in WORKFLOWS) == sorted(written)
+
+
+def test_every_failpoint_has_its_place_and_every_place_its_name() -> None:
+    places = [
+        node.args[0].value
+        for module in modules_of(*PRODUCT)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "failpoint"
+        and isinstance(node.args[0], ast.Constant)
+    ]
+    assert sorted(map(str, places)) == sorted(FAILPOINTS)
+
+
+def test_the_embedded_temporal_knows_every_search_attribute() -> None:
+    # Temporal's own words for the kinds of the keys.
+    kinds = {"KEYWORD": "Keyword", "DOUBLE": "Double"}
+    declared = {(key.name, kinds[key.indexed_value_type.name]) for key in SEARCH_ATTRIBUTES}
+    assert set(SEARCH_ATTRIBUTES_ON_A_LAPTOP) == declared
+
+
+def test_the_containers_temporal_is_taught_every_search_attribute() -> None:
+    script = (ROOT / "docker/temporal/namespace.sh").read_text()
+    assert [key.name for key in SEARCH_ATTRIBUTES if key.name not in script] == []
+
+
+@pytest.mark.parametrize("table", sorted(WRITERS))
+def test_a_table_has_its_writers_and_no_other(table: str) -> None:
+    writers = {module.name for module in modules_of(*PRODUCT, *DOORS) if table in tables_written(module)}
+    writers -= {module.name for module in modules_of("models") if module.path.startswith("models/migrations/")}
+    assert writers == WRITERS[table]
 
 
 def test_every_root_field_is_guarded_or_public() -> None:
@@ -86,69 +178,48 @@ def test_every_root_field_is_guarded_or_public() -> None:
 
 
 def test_everything_in_the_schema_is_described() -> None:
-    silent = []
-    for name, kind in build()._schema.type_map.items():
-        if name.startswith("__"):
+    undescribed = []
+    for name, kind in CORE.type_map.items():
+        # A union says what it is by its members, each of which is described.
+        if name.startswith("__") or name in ("Boolean", "ID", "Int", "String", "Float") or hasattr(kind, "types"):
             continue
-        if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
-            for field_name, field in kind.fields.items():
-                if not field.description:
-                    silent.append(f"{name}.{field_name}")
-                silent += [f"{name}.{field_name}({arg})" for arg, one in field.args.items() if not one.description]
-        elif isinstance(kind, GraphQLInputObjectType):
-            silent += [f"{name}.{field_name}" for field_name, one in kind.fields.items() if not one.description]
-        elif isinstance(kind, GraphQLEnumType):
-            silent += [f"{name}.{value}" for value, one in kind.values.items() if not one.description]
-    assert silent == []
+        if not kind.description:
+            undescribed.append(name)
+        for part, value in {**getattr(kind, "fields", {}), **getattr(kind, "values", {})}.items():
+            if not value.description:
+                undescribed.append(f"{name}.{part}")
+            arguments = getattr(value, "args", {})
+            undescribed += [f"{name}.{part}({each})" for each, told in arguments.items() if not told.description]
+    assert undescribed == []
 
 
-def test_no_input_can_set_what_only_we_decide() -> None:
-    decided = {"status", "balance", "available", "held", "price", "unitPrice", "taxRate", "permissions", "purchaseType"}
-    for name, kind in build()._schema.type_map.items():
-        if isinstance(kind, GraphQLInputObjectType):
-            assert not decided & set(kind.fields), name
+def test_floats_are_not_in_the_schema() -> None:
+    assert "Float" not in CORE.type_map
 
 
-def test_the_committed_schema_is_the_codes() -> None:
-    assert schema_is_current()
+def inputs() -> list[GraphQLInputObjectType]:
+    return [kind for kind in CORE.type_map.values() if isinstance(kind, GraphQLInputObjectType)]
 
 
-async def test_no_table_has_changed_without_a_migration() -> None:
-    assert await pending_migrations() == []
+@pytest.mark.parametrize("kind", inputs(), ids=lambda kind: kind.name)
+def test_a_caller_cannot_set_what_is_not_theirs_to_set(kind: GraphQLInputObjectType) -> None:
+    assert NEVER_ASKED & set(kind.fields) == set()
 
 
-@pytest.mark.parametrize("path", product_files(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_is_short_and_named_for_something(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= FILE_LINES_MAX
-    assert not SAYS_NOTHING & set(path.relative_to(ROOT).with_suffix("").parts)
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert (node.end_lineno or 0) - node.lineno < FUNCTION_LINES_MAX, node.name
+def test_every_mutation_takes_one_input_and_answers_with_its_own_result() -> None:
+    assert CORE.mutation_type is not None
+    for name, field in CORE.mutation_type.fields.items():
+        title = name[0].upper() + name[1:]
+        assert list(field.args) in ([], ["input"])
+        assert get_named_type(field.type).name in (f"{title}Result", f"{title}Success")
+        assert isinstance(field.type, GraphQLNonNull)
 
 
-def test_rules_and_models_know_no_floats() -> None:
-    for folder in ("rules", "models"):
-        for path in (ROOT / folder).glob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                assert not (isinstance(node, ast.Call) and ast.unparse(node.func) == "float"), path
-
-
-def test_rules_and_stories_ask_no_clock() -> None:
-    for folder in ("rules", "workflows"):
-        for path in (ROOT / folder).glob("*.py"):
-            text = path.read_text(encoding="utf-8")
-            for word in ("datetime.now", "utcnow", "time.time", "random.", "uuid4"):
-                assert word not in text, (path, word)
-
-
-def test_no_machine_and_no_registry_is_named() -> None:
-    hosts = ("py" + "pi.org", "python" + "hosted.org", "registry." + "npmjs", "deb." + "debian")
-    paths = ("/wo" + "rk/", "/ro" + "ot/", "/fa" + "rm/")
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
-        "\n"
-    )
-    for name in filter(None, listed):
-        content = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b""
-        for word in (*hosts, *paths):
-            assert word.encode() not in content, (name, word)
+def test_whatever_moves_tokens_or_money_takes_a_key() -> None:
+    assert CORE.mutation_type is not None
+    keyed = set()
+    for name, field in CORE.mutation_type.fields.items():
+        kinds = [get_named_type(argument.type) for argument in field.args.values()]
+        if any(isinstance(kind, GraphQLInputObjectType) and "idempotencyKey" in kind.fields for kind in kinds):
+            keyed.add(name)
+    assert keyed == MOVES_SOMETHING

@@ -1,16 +1,21 @@
 """Settings: the names operators know, their defaults, and secrets that refuse to be weak."""
 
+import ast
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from server import explained
 from settings import Settings, parse_duration
+from tests.source_tree import DOORS, PRODUCT, modules_of
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
+DOES_NOTHING = "nothing uses it"
 
 # The token block of the system Scrip replaces, and what stands around it, with the defaults its operators have.
 ORIGINAL: dict[str, object] = {
@@ -57,6 +62,26 @@ def examples() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
+def comments() -> dict[str, str]:
+    """What stands directly above each variable."""
+    lines = EXAMPLE.read_text().splitlines()
+    return {
+        line.partition("=")[0]: above.removeprefix("# ") if above.startswith("# ") else ""
+        for above, line in pairwise(lines)
+        if line and not line.startswith("#")
+    }
+
+
+def names_used() -> set[str]:
+    """The settings that some code takes from a `settings` object, or from itself in their own module."""
+    return {
+        node.attr
+        for module in modules_of(*PRODUCT, *DOORS, "embedded")
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).split(".")[-1].strip("_") == "settings"
+    }
+
+
 def shown(value: object) -> str:
     """A default as it is written in an environment file."""
     if value is None:
@@ -89,6 +114,38 @@ def test_the_example_file_holds_the_default(name: str) -> None:
         assert as_duration(example) == default
     else:
         assert example == shown(default)
+
+
+def test_the_example_file_copied_as_it_is_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    assert Settings(_env_file=EXAMPLE) == Settings(_env_file=None)
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_the_example_file_says_what_each_setting_does(name: str) -> None:
+    assert len(comments()[name.upper()]) > 8
+
+
+def test_the_example_file_says_frankly_which_settings_do_nothing() -> None:
+    idle = set(Settings.model_fields) - names_used()
+    assert {name.lower() for name, comment in comments().items() if DOES_NOTHING in comment} == idle
+
+
+def test_a_setting_with_no_value_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = (
+        "DATABASE_OWNER_URL",
+        "TEMPORAL_API_KEY",
+        "JWKS_URL",
+        "SANDBOX_GATEWAY_URL",
+        "STRIPE_API_KEY",
+        "SMTP_USER",
+        "LOG_FILE",
+    )
+    for name in empty:
+        monkeypatch.setenv(name, "")
+    settings = read()
+    assert [getattr(settings, name.lower()) for name in empty] == [None] * len(empty)
 
 
 def test_the_environment_is_read_under_the_old_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,3 +195,23 @@ def test_a_wrong_value_names_its_variable(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as refusal:
         read(**wrong)
     assert refusal.value.errors()[0]["loc"] == (next(iter(wrong)),)
+
+
+def test_a_door_explains_what_is_wrong_without_the_values() -> None:
+    with pytest.raises(ValidationError) as refusal:
+        read(**{**PRODUCTION, "jwt_secret": "hunter2-hunter2", "smtp_port": "top-secret"})
+    told = explained(refusal.value)
+    assert "SMTP_PORT: " in told
+    assert "hunter2" not in told + str(refusal.value)
+    assert "top-secret" not in told + str(refusal.value)
+
+
+def test_a_weak_secret_is_explained_by_its_name() -> None:
+    with pytest.raises(ValidationError) as refusal:
+        read(**{**PRODUCTION, "jwt_secret": "hunter2-hunter2"})
+    assert "JWT_SECRET must be a random secret of at least 32 characters" in explained(refusal.value)
+    assert "hunter2" not in explained(refusal.value)
+
+
+def test_a_secret_is_not_shown_by_its_settings() -> None:
+    assert STRONG not in repr(read(**PRODUCTION))

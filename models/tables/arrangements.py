@@ -5,7 +5,17 @@ from tortoise.indexes import Index
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 from tortoise.models import Model
 
-from models.tables.columns import belongs_to, document, identifier, money, one_of, recorded_at, tokens, unit_price
+from models.tables.columns import (
+    belongs_to,
+    document,
+    identifier,
+    money,
+    numbers,
+    one_of,
+    recorded_at,
+    tokens,
+    unit_price,
+)
 from rules.arrangements import (
     ScheduleFrequency,
     SubscriptionFrequency,
@@ -47,6 +57,9 @@ class Subscription(Model):
         constraints = [
             CheckConstraint(check=one_of("frequency", SubscriptionFrequency), name="subscriptions_frequency"),
             CheckConstraint(check=one_of("status", SubscriptionStatus), name="subscriptions_status"),
+            CheckConstraint(
+                check=numbers("token_quantity", "price_per_token", "total_amount"), name="subscriptions_numbers"
+            ),
         ]
 
 
@@ -82,6 +95,10 @@ class AutoTopUpPolicy(Model):
             CheckConstraint(check=one_of("trigger_type", TriggerType), name="top_up_trigger"),
             CheckConstraint(check=one_of("schedule_frequency", ScheduleFrequency), name="top_up_frequency"),
             CheckConstraint(check="threshold_percentage BETWEEN 1 AND 100", name="top_up_percentage_range"),
+            CheckConstraint(
+                check=numbers("topup_token_quantity", "max_spending_limit_per_month", "current_month_spending"),
+                name="top_up_numbers",
+            ),
         ]
 
 
@@ -105,6 +122,7 @@ class LowBalanceThreshold(Model):
         constraints = [
             CheckConstraint(check=one_of("threshold_type", ThresholdType), name="thresholds_type"),
             CheckConstraint(check="threshold_value > 0 AND threshold_value <> 'NaN'", name="thresholds_value_positive"),
+            CheckConstraint(check=numbers("last_notified_balance"), name="thresholds_numbers"),
         ]
 
 
@@ -124,3 +142,6 @@ class UsageForecast(Model):
     class Meta:
         table = "token_usage_forecasts"
         indexes = [Index(fields=("organization_id", "calculated_at"), name="forecasts_by_organization")]
+        constraints = [
+            CheckConstraint(check=numbers("tokens_consumed", "average_daily_consumption"), name="forecasts_numbers"),
+        ]

@@ -5,7 +5,18 @@ from tortoise.indexes import Index
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 from tortoise.models import Model
 
-from models.tables.columns import belongs_to, document, identifier, money, one_of, rate, recorded_at, tokens, unit_price
+from models.tables.columns import (
+    belongs_to,
+    document,
+    identifier,
+    money,
+    numbers,
+    one_of,
+    rate,
+    recorded_at,
+    tokens,
+    unit_price,
+)
 from rules.payments import PaymentStatus
 from rules.purchases import PurchaseStatus, PurchaseType
 
@@ -123,6 +134,10 @@ class Purchase(Model):
                 check="(status IN ('completed', 'refunded', 'partially_refunded')) = (tokens_allocated_at IS NOT NULL)",
                 name="purchases_completed_means_tokens_given",
             ),
+            CheckConstraint(
+                check=numbers("bonus_tokens", "price_per_token", "tax_rate", "refund_amount"),
+                name="purchases_numbers",
+            ),
         ]
 
 
@@ -204,6 +219,9 @@ class Invoice(Model):
             UniqueConstraint(fields=("series", "ordinal"), name="invoices_ordinal_once_in_series"),
             CheckConstraint(check="ordinal > 0", name="invoices_ordinal_positive"),
             CheckConstraint(check="total_amount = subtotal + tax_amount", name="invoices_total_is_subtotal_and_tax"),
+            CheckConstraint(
+                check=numbers("subtotal", "tax_rate", "tax_amount", "total_amount"), name="invoices_numbers"
+            ),
         ]
 
 
@@ -224,6 +242,7 @@ class InvoiceLine(Model):
         constraints = [
             UniqueConstraint(fields=("invoice_id", "position"), name="invoice_lines_position_once"),
             CheckConstraint(check="item_type IN ('tokens', 'bonus', 'tax')", name="invoice_lines_kind"),
+            CheckConstraint(check=numbers("quantity", "unit_price", "amount"), name="invoice_lines_numbers"),
         ]
 
 

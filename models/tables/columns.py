@@ -58,3 +58,8 @@ def recorded_at() -> fields.Field[datetime]:
 def one_of(column: str, values: Any) -> str:
     """The CHECK expression that holds a text column to the values of an enum."""
     return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+def numbers(*columns: str) -> str:
+    """The CHECK expression that refuses NaN in columns; a column that may be empty still may."""
+    return " AND ".join(f"{column} <> 'NaN'" for column in columns)

@@ -14,6 +14,7 @@ from models.tables.columns import (
     document,
     identifier,
     money,
+    numbers,
     one_of,
     rate,
     recorded_at,
@@ -164,6 +165,9 @@ class Entry(Model):
                 check="balance_before >= 0 AND balance_after >= 0 AND held_after >= 0"
                 " AND change_amount <> 'NaN' AND held_change <> 'NaN'",
                 name="entries_never_below_zero",
+            ),
+            CheckConstraint(
+                check=numbers("balance_before", "balance_after", "held_after"), name="entries_balances_are_numbers"
             ),
         ]
 

@@ -1,0 +1,91 @@
+"""`make docs` writes the parts of the documentation that the code knows.
+
+Each such part stands between `<!-- name -->` and `<!-- /name -->`. `tests/test_documentation.py` holds them equal to
+the code; this writes them anew when they are not. What a person has to put in words is not written here.
+"""
+
+import re
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from graphql import GraphQLObjectType
+
+from activities.gateways.sandbox_provider.methods import METHODS
+from models.errors import all_refusals
+from models.reconciliation import RULES
+from schema.problems import PROBLEMS
+from schema.root import build
+from tests.source_tree import ROOT
+
+CORE = build()._schema
+TOLD_OF_EVERY_PROBLEM = {"code", "message"}
+
+
+def row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def problems() -> list[str]:
+    """Every refusal: its code, its type, its fields, and what the schema says it means."""
+    lines = [row("`code`", "type", "beside `code` and `message`", "what it means"), "|---|---|---|---|"]
+    for code, refusal in sorted(all_refusals().items()):
+        kind = CORE.type_map[PROBLEMS[refusal][0].__name__]
+        assert isinstance(kind, GraphQLObjectType)
+        fields = ", ".join(f"`{name}`" for name in kind.fields if name not in TOLD_OF_EVERY_PROBLEM)
+        lines.append(row(f"`{code}`", f"`{kind.name}`", fields, kind.description or ""))
+    return lines
+
+
+def sandbox_methods() -> list[str]:
+    """Every method token of the sandbox and what happens."""
+    scripts = [row(f"`{token}`", script.story) for token, script in METHODS.items()]
+    return [row("token", "what happens"), "|---|---|", *scripts]
+
+
+def rules_of_the_books() -> list[str]:
+    return [f"- {rule}" for rule in RULES]
+
+
+def append_only_tables() -> list[str]:
+    """The tables whose triggers refuse every change."""
+    guards = import_module("models.migrations.0003_guards")
+    return [", ".join(f"`{table}`" for table in guards.APPEND_ONLY)]
+
+
+WRITTEN = {
+    "docs/frontend.md": {"problems": problems},
+    "docs/operations.md": {"append-only tables": append_only_tables, "sandbox methods": sandbox_methods},
+    "docs/finance.md": {"rules of the books": rules_of_the_books},
+}
+
+
+def part(text: str, name: str) -> list[str]:
+    """The lines between a part's two marks. Raises LookupError when there is no such part."""
+    found = re.search(
+        rf"^<!-- {re.escape(name)} -->\n(.*?)^<!-- /{re.escape(name)} -->$", text, re.DOTALL | re.MULTILINE
+    )
+    if found is None:
+        raise LookupError(f"no part named {name!r}")
+    return found[1].splitlines()
+
+
+def with_part(text: str, name: str, lines: list[str]) -> str:
+    """The text with other lines between a part's two marks."""
+    old, new = "\n".join([f"<!-- {name} -->", *part(text, name)]), "\n".join([f"<!-- {name} -->", *lines])
+    return text.replace(old, new, 1)
+
+
+def write(page: Path) -> bool:
+    """The page's parts say what the code says; True when it had to be changed."""
+    before = after = page.read_text(encoding="utf-8")
+    for name, lines in WRITTEN[page.relative_to(ROOT).as_posix()].items():
+        after = with_part(after, name, lines())
+    page.write_text(after, encoding="utf-8")
+    return after != before
+
+
+if __name__ == "__main__":
+    for path in WRITTEN:
+        if write(ROOT / path):
+            sys.stdout.write(f"{path} written\n")
