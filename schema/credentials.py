@@ -118,7 +118,8 @@ class IssuerTokens:
         except InvalidCredential:
             claims = _verified(token, await self._key_set(KEYS_RETRY_SECONDS), ISSUER_ALGORITHMS, self._claims)
         email = claims.get("email")
-        if not isinstance(email, str) or claims.get("email_verified") is False:
+        # Without the issuer's own word that the address was verified, anybody could register somebody else's there.
+        if not isinstance(email, str) or "\x00" in email or claims.get("email_verified") is not True:
             raise InvalidCredential
         return Identity(None, None, email, _moment(claims["exp"]))
 

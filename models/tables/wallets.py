@@ -167,7 +167,7 @@ class Entry(Model):
                 name="entries_never_below_zero",
             ),
             CheckConstraint(
-                check=numbers("balance_before", "balance_after", "held_after"), name="entries_balances_are_numbers"
+                check=numbers("balance_before", "balance_after", "held_after"), name="entries_numbers"
             ),
         ]
 
