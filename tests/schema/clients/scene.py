@@ -1,0 +1,90 @@
+"""The scene most API tests play in: Aurora has bought and spent tokens, Boreal is another customer, and both watch."""
+
+import asyncio
+from dataclasses import dataclass
+
+from models.database import connection
+from schema.credentials import OwnTokens
+from schema.ids import global_id
+from schema.pages import FEED, sequence_cursor
+from server import own_tokens
+from tests.builders import EVERYTHING, Member, Organization, a_member, a_package, a_payment_method, an_organization
+from tests.simulators.world import World
+
+ENTRIES = "{ wallet { id entries { nodes { id } } lots { nodes { id } } invoices { nodes { id number } } } }"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Aurora's things by their global ids, and people of both organisations with everything one may do at home."""
+
+    aurora: Organization
+    boreal: Organization
+    ada: Member
+    bjorn: Member
+    package: str
+    method: str
+    purchase: str
+    wallet: str
+    entry: str
+    lot: str
+    invoice: str
+    invoice_number: str
+    start: str
+
+    def owned(self) -> dict[str, str]:
+        """Everything of Aurora's that has a global id, by its type."""
+        return {
+            "Organization": self.aurora.global_id,
+            "Wallet": self.wallet,
+            "WalletEntry": self.entry,
+            "Lot": self.lot,
+            "Purchase": self.purchase,
+            "Invoice": self.invoice,
+            "PaymentMethod": self.method,
+        }
+
+
+async def a_scene(world: World) -> Scene:
+    """Aurora's purchase of 100 tokens is over, its letters are out; Boreal has a wallet and nothing in it."""
+    aurora, boreal = await an_organization("Aurora Clinics"), await an_organization("Boreal Insurance")
+    ada, bjorn = await a_member(aurora), await a_member(boreal, permissions=EVERYTHING)
+    package, method = await a_package("100"), await a_payment_method(aurora)
+    await a_payment_method(boreal)
+    bought = await world.buys(ada, packageId=package, idempotencyKey="the scene")
+    await world.story(bought["purchase"]["id"]).result()
+    await _gateway_has_told()
+    wallet = (await world.data(ENTRIES, ada))["wallet"]
+    (invoice,) = wallet["invoices"]["nodes"]
+    return Scene(
+        aurora=aurora,
+        boreal=boreal,
+        ada=ada,
+        bjorn=bjorn,
+        package=package,
+        method=method,
+        purchase=bought["purchase"]["id"],
+        wallet=wallet["id"],
+        entry=wallet["entries"]["nodes"][0]["id"],
+        lot=wallet["lots"]["nodes"][0]["id"],
+        invoice=invoice["id"],
+        invoice_number=invoice["number"],
+        start=sequence_cursor(0, of=FEED),
+    )
+
+
+async def _gateway_has_told() -> None:
+    """The gateway's event about the purchase is stored; after that nothing moves by itself."""
+    async with asyncio.timeout(15), connection() as db:
+        while not await db.fetch("SELECT 1 FROM gateway_events"):
+            await asyncio.sleep(0.02)
+
+
+def tokens_of(world: World) -> OwnTokens:
+    """The API's own way of making tokens, with its secrets."""
+    return own_tokens(world.settings)
+
+
+def unknown_id(kind: str, scene: Scene) -> str:
+    """A well-formed id of nothing."""
+    return global_id(kind, scene.ada.id)

@@ -1,0 +1,176 @@
+"""Who may ask for what: every root field of the schema against every kind of caller, with what exactly is answered.
+
+A refused mutation must leave no trace: every table is compared row by row, the audit log included.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from temporalio.service import RPCError, RPCStatusCode
+
+from models.purchases import purchase_id_of
+from rules.permissions import Permission
+from schema.edge.permissions import undeclared_root_fields
+from schema.root import build
+from tests.builders import EVERYTHING, PLATFORM, Member, a_member
+from tests.schema.clients.books import everything
+from tests.schema.clients.documents import DOCUMENTS, Document, told, variables_of
+from tests.schema.clients.scene import Scene, a_scene, tokens_of
+from tests.schema.clients.streams import stream
+from tests.simulators.world import World
+from workflows.purchase import purchase_workflow_id
+
+CALLERS = ("nobody", "expired", "forged", "without", "foreign", "member", "platform", "administrator")
+ANON, NO, GONE = "UNAUTHENTICATED", "FORBIDDEN", "WalletNotFound"
+
+# `without` is a member of Aurora who has every permission of its kind but the one the field demands; `foreign` has
+# all of them, in Boreal; `platform` is the platform's administrator, who views; `administrator` may do everything.
+GRANTED, PAID = "GrantTokensSuccess", "StartPurchaseSuccess"
+SPENT, KEPT, LATE = "SpendTokensSuccess", "PaymentMethodSuccess", "PurchaseNotCancellable"
+NO_ORG, NO_BUY = "OrganizationNotFound", "PurchaseNotFound"
+QUOTE, ORDER, WRONG, OVER = "PriceQuote", "Purchase", "SignInRefused", "SessionEnded"
+#                                     nobody   expired forged without foreign     member   platform administrator
+MATRIX: Mapping[str, tuple[str, ...]] = {
+    "Query.viewer":                     ("null", ANON, ANON, "data", "data",      "data",  "data",  "data"),
+    "Query.organization":               (ANON,   ANON, ANON, NO,     "null",      "data",  "data",  "data"),
+    "Query.wallet":                     (ANON,   ANON, ANON, NO,     "null",      "data",  "data",  "data"),
+    "Query.tokenPackages":              ("data", ANON, ANON, "data", "data",      "data",  "data",  "data"),
+    "Query.tokenPackage":               ("data", ANON, ANON, "data", "data",      "data",  "data",  "data"),
+    "Query.priceQuote":                 (ANON,   ANON, ANON, NO,     GONE,        QUOTE,   QUOTE,   QUOTE),
+    "Query.purchase":                   (ANON,   ANON, ANON, NO,     "null",      "data",  "data",  "data"),
+    "Query.purchases":                  (ANON,   ANON, ANON, NO,     "null",      "data",  "data",  "data"),
+    "Query.invoice":                    (ANON,   ANON, ANON, NO,     "null",      "data",  "data",  "data"),
+    "Query.node":                       (ANON,   ANON, ANON, NO,     "null",      ORDER,   ORDER,   ORDER),
+    "Query.nodes":                      (ANON,   ANON, ANON, NO,     "null",      "data",  "data",  "data"),
+    "Mutation.startPurchase":           (ANON,   ANON, ANON, NO,     GONE,        PAID,    NO,      PAID),
+    "Mutation.cancelPurchase":          (ANON,   ANON, ANON, NO,     NO_BUY,      LATE,    NO,      LATE),
+    "Mutation.spendTokens":             (ANON,   ANON, ANON, NO,     GONE,        SPENT,   NO,      SPENT),
+    "Mutation.grantTokens":             (ANON,   ANON, ANON, NO,     GONE,        GRANTED, GRANTED, GRANTED),
+    "Mutation.addPaymentMethod":        (ANON,   ANON, ANON, NO,     NO_ORG,      KEPT,    NO,      KEPT),
+    "Mutation.setDefaultPaymentMethod": (ANON,   ANON, ANON, NO,     NO_ORG,      KEPT,    NO,      KEPT),
+    "Mutation.removePaymentMethod":     (ANON,   ANON, ANON, NO,     NO_ORG,      KEPT,    NO,      KEPT),
+    "Subscription.walletUpdated":       (ANON,   ANON, ANON, NO,     "NOT_FOUND", "data",  "data",  "data"),
+    "Subscription.purchaseProgress":    (ANON,   ANON, ANON, NO,     "NOT_FOUND", "data",  "data",  "data"),
+    "Mutation.signIn":                  (WRONG,  ANON, ANON, WRONG,  WRONG,       WRONG,   WRONG,   WRONG),
+    "Mutation.refreshSession":          (OVER,   ANON, ANON, OVER,   OVER,        OVER,    OVER,    OVER),
+    "Mutation.signOut":                 ("data", ANON, ANON, "data", "data",      "data",  "data",  "data"),
+}  # fmt: skip
+
+# What these answers mean is that something has happened.
+DONE = {PAID, SPENT, GRANTED, KEPT}
+DEMANDED = {
+    "startPurchase": "tokens.purchase",
+    "cancelPurchase": "tokens.purchase",
+    "spendTokens": "tokens.spend",
+    "grantTokens": "finance.manage",
+    "addPaymentMethod": "tokens.purchase",
+    "setDefaultPaymentMethod": "tokens.purchase",
+    "removePaymentMethod": "tokens.purchase",
+}
+AT_HOME = (*EVERYTHING, "finance.manage")
+
+
+def root_fields() -> list[str]:
+    core = build()._schema
+    roots = (core.query_type, core.mutation_type, core.subscription_type)
+    return [f"{root.name}.{name}" for root in roots if root is not None for name in root.fields]
+
+
+def test_every_root_field_has_its_row_and_its_document() -> None:
+    assert sorted(MATRIX) == sorted(root_fields()) == sorted(DOCUMENTS)
+    assert {len(row) for row in MATRIX.values()} == {len(CALLERS)}
+
+
+def test_every_root_field_says_who_may_ask_for_it() -> None:
+    assert undeclared_root_fields(build()) == []
+
+
+async def headers_of(world: World, scene: Scene, caller: str, members: Mapping[str, Member]) -> dict[str, str]:
+    """The request headers of a caller; members are signed in before anything is compared."""
+    if caller == "nobody":
+        return {}
+    if caller == "expired":
+        hour_ago = datetime.now(UTC) - timedelta(hours=1)
+        token, _ = tokens_of(world).access_token(scene.ada.id, uuid4(), at=hour_ago)
+    elif caller == "forged":
+        good = await world.token_of(scene.ada)
+        head, claims, _ = good.split(".")
+        token = f"{head}.{claims}.{'A' * 43}"
+    else:
+        token = await world.token_of(members[caller])
+    return {"authorization": f"Bearer {token}"}
+
+
+async def ask(world: World, name: str, document: Document, scene: Scene, headers: Mapping[str, str]) -> Any:
+    variables = variables_of(document, scene)
+    if name.startswith("Subscription."):
+        async with stream(world.http, world.url, document.text, headers=headers, **variables) as events:
+            return (await anext(events)).data
+    body = {"query": document.text, "variables": variables}
+    return (await world.http.post(f"{world.url}/graphql", json=body, headers=headers)).json()
+
+
+def lacking(name: str) -> tuple[str, ...]:
+    """Everything one may do at home but what this field demands; for public fields nothing at all."""
+    field = name.partition(".")[2]
+    if MATRIX[name][0] != ANON:
+        return ()
+    return tuple(permission for permission in AT_HOME if permission != DEMANDED.get(field, "tokens.view"))
+
+
+async def members_for(caller: str, scene: Scene) -> dict[str, Member]:
+    if caller == "foreign":
+        return {caller: await a_member(scene.boreal, permissions=AT_HOME)}
+    if caller == "member":
+        return {caller: await a_member(scene.aurora, permissions=AT_HOME)}
+    if caller == "platform":
+        return {caller: await a_member(None, permissions=PLATFORM)}
+    if caller == "administrator":
+        return {caller: await a_member(None, permissions=tuple(Permission))}
+    lacks = {lacking(name) for name in MATRIX} if caller == "without" else set()
+    return {",".join(each): await a_member(scene.aurora, permissions=each) for each in sorted(lacks)}
+
+
+async def no_story_has_begun(world: World, scene: Scene) -> bool:
+    story = world.client.get_workflow_handle(purchase_workflow_id(purchase_id_of(scene.aurora.id, "matrix")))
+    try:
+        await story.describe()
+    except RPCError as error:
+        return error.status is RPCStatusCode.NOT_FOUND
+    return False
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_a_caller_is_answered_by_the_matrix_and_refusals_leave_no_trace(
+    caller: str, world: World, owner: asyncpg.Connection
+) -> None:
+    # given
+    scene = await a_scene(world)
+    members = await members_for(caller, scene)
+    names = {name: ",".join(lacking(name)) if caller == "without" else caller for name in MATRIX}
+    headers = {name: await headers_of(world, scene, names[name], members) for name in MATRIX}
+    column, answers, traces = CALLERS.index(caller), {}, []
+
+    # when
+    before = await everything(owner)
+    for name, document in DOCUMENTS.items():
+        answer = told(await ask(world, name, document, scene, headers[name]))
+        after = await everything(owner)
+        answers[name] = answer
+        ends_a_session = name == "Mutation.signOut" and answer == "data" and headers[name]
+        if after != before and answer not in DONE and not ends_a_session:
+            traces.append(name)
+        before = after
+
+    # then
+    assert answers == {name: row[column] for name, row in MATRIX.items()}
+    assert traces == []
+    bought = "Mutation.startPurchase" in answers and answers["Mutation.startPurchase"] in DONE
+    if bought:
+        world.started.append(purchase_workflow_id(purchase_id_of(scene.aurora.id, "matrix")))
+    assert await no_story_has_begun(world, scene) is not bought
+    assert await world.broken_rules() == []
