@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from models import audit
+from models.actors import SCRIP_ITSELF
 from models.database import Connection, transaction
 from models.errors import SessionEnded
 from rules.permissions import Permission, parse_permissions
@@ -31,7 +32,8 @@ WHERE id = $1 AND generation = $2 AND refresh_hash = $5 AND revoked_at IS NULL A
 """
 
 REVOKE = """
-UPDATE sessions SET revoked_at = $2, revoked_because = $3 WHERE id = $1 AND revoked_at IS NULL RETURNING user_id
+UPDATE sessions s SET revoked_at = $2, revoked_because = $3 FROM users u
+WHERE s.id = $1 AND u.id = s.user_id AND s.revoked_at IS NULL RETURNING s.user_id, u.organization_id
 """
 
 
@@ -88,7 +90,7 @@ async def open_session(
             expires_at,
         )
         await db.execute("UPDATE users SET last_login = $2 WHERE id = $1", member.id, at)
-        await _audit(db, member.organization_id, "session.opened", session_id, member.id)
+        await _audit(db, member.organization_id, "session.opened", session_id, f"user/{member.id}")
 
 
 async def rotate(step: RefreshStep, *, at: datetime) -> UUID:
@@ -99,7 +101,9 @@ async def rotate(step: RefreshStep, *, at: datetime) -> UUID:
             ROTATE, step.session_id, step.generation, step.new_hash, step.expires_at, step.old_hash, at
         )
         if row is None:
-            await db.fetch_one(REVOKE, step.session_id, at, "a refresh token was used twice or too late")
+            ended = await db.fetch_one(REVOKE, step.session_id, at, "a refresh token was used twice or too late")
+            if ended is not None:
+                await _audit(db, ended["organization_id"], "session.revoked", step.session_id, SCRIP_ITSELF)
     if row is None:
         raise SessionEnded
     return UUID(str(row["user_id"]))
@@ -110,13 +114,11 @@ async def end_session(session_id: UUID, organization_id: UUID | None, *, at: dat
     async with transaction() as db:
         row = await db.fetch_one(REVOKE, session_id, at, "signed out")
         if row is not None:
-            await _audit(db, organization_id, "session.ended", session_id, row["user_id"])
+            await _audit(db, organization_id, "session.ended", session_id, f"user/{row['user_id']}")
 
 
-async def _audit(db: Connection, organization_id: UUID | None, action: str, session_id: UUID, user_id: UUID) -> None:
-    await audit.record(
-        db, organization_id, action=action, resource="session", resource_id=session_id, actor=f"user/{user_id}"
-    )
+async def _audit(db: Connection, organization_id: UUID | None, action: str, session_id: UUID, actor: str) -> None:
+    await audit.record(db, organization_id, action=action, resource="session", resource_id=session_id, actor=actor)
 
 
 def _member(row: Any) -> Member | None:

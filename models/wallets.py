@@ -65,11 +65,12 @@ SELECT d.entry_id, d.lot_id, d.tokens, lot.kind FROM token_draws d JOIN token_lo
 WHERE d.entry_id = ANY ($1) ORDER BY d.id
 """
 
+# Two first readers may meet at the primary key as well as at the organisation: whichever it is, there is a wallet.
 CREATE = """
 INSERT INTO organization_token_wallets
     (id, organization_id, currency, price_per_token, tax_rate, payment_terms_days, expiration_enabled, expiration_days)
 SELECT $1, o.id, $3, $4, $5, $6, $7, $8 FROM organizations o WHERE o.id = $2
-ON CONFLICT (organization_id) DO NOTHING RETURNING id
+ON CONFLICT DO NOTHING RETURNING id
 """
 
 PAGE_START = 2**62

@@ -6,7 +6,7 @@ import strawberry
 from babel.numbers import format_currency
 
 from models.currencies import minor_places
-from rules.pricing import round_half_up
+from rules.pricing import TOKEN_PLACES, round_half_up
 
 
 @strawberry.type(description="An amount of money in one currency, at that currency's own precision.")
@@ -22,3 +22,8 @@ class Money:
 def money(amount: Decimal, currency: str) -> Money:
     """Shown at the currency's precision. Stored amounts already are; nothing is lost here."""
     return Money(amount=round_half_up(amount, minor_places(currency)), currency_code=currency)
+
+
+def at_token_places(tokens: Decimal) -> Decimal:
+    """The same number of tokens, at most 4 places, written with all four: "10.0000" wherever it comes from."""
+    return round_half_up(tokens, TOKEN_PLACES)

@@ -16,7 +16,7 @@ from schema.context import Info
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import public, requires
 from schema.ids import read_id
-from schema.money import Money, money
+from schema.money import Money, at_token_places, money
 from schema.nodes import Node
 from schema.problems import InvalidTokens, PackageNotFound, PackageWithdrawn, WalletNotFound
 from schema.scope import wallet_owner
@@ -69,8 +69,8 @@ class PriceQuote:
         price = offered.price
         return cls(
             description=offered.description,
-            tokens=price.tokens,
-            bonus_tokens=offered.bonus_tokens,
+            tokens=at_token_places(price.tokens),
+            bonus_tokens=at_token_places(offered.bonus_tokens),
             unit_price=price.unit_price,
             subtotal=money(price.subtotal, offered.currency),
             tax_rate=price.tax_rate,

@@ -10,7 +10,7 @@ from strawberry.schema.exception_handlers import ExceptionHandler
 
 from models import errors
 from schema.enums import PurchaseStatus
-from schema.money import Money, money
+from schema.money import Money, at_token_places, money
 
 
 @strawberry.interface(description="Why something was refused. Nothing has happened; the fields say what would help.")
@@ -127,12 +127,16 @@ def _price_changed(refusal: errors.PriceChanged) -> dict[str, Any]:
     }
 
 
+def _insufficient(refusal: errors.InsufficientTokens) -> dict[str, Any]:
+    return {"needed": at_token_places(refusal.needed), "available": at_token_places(refusal.available)}
+
+
 def _not_cancellable(refusal: errors.PurchaseNotCancellable) -> dict[str, Any]:
     return {"status": PurchaseStatus(refusal.status)}
 
 
 PROBLEMS: dict[type[errors.Refusal], tuple[type[Any], Callable[[Any], dict[str, Any]]]] = {
-    errors.InsufficientTokens: (InsufficientTokens, _same("needed", "available")),
+    errors.InsufficientTokens: (InsufficientTokens, _insufficient),
     errors.InvalidTokens: (InvalidTokens, _same("minimum", "maximum", "decimal_places")),
     errors.InvalidExpiry: (InvalidExpiry, _same("expires_at")),
     errors.WalletSuspended: (WalletSuspended, _same("reason", "since")),

@@ -16,6 +16,7 @@ from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.enums import LotKind
 from schema.ids import global_id
+from schema.money import at_token_places
 from schema.problems import (
     IdempotencyConflict,
     InsufficientTokens,
@@ -77,9 +78,9 @@ class TokensMoved:
         return cls(
             entry_id=global_id("WalletEntry", booked.entry_id),
             sequence=booked.sequence,
-            tokens=booked.tokens,
-            available=booked.available,
-            held=booked.held,
+            tokens=at_token_places(booked.tokens),
+            available=at_token_places(booked.available),
+            held=at_token_places(booked.held),
             occurred_at=booked.occurred_at,
             replayed=booked.replayed,
         )

@@ -21,6 +21,7 @@ from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.enums import EntryKind, PurchaseStatus
 from schema.ids import global_id
+from schema.money import at_token_places
 from schema.pages import FEED, read_sequence, sequence_cursor
 from schema.purchases import Purchase, visible_purchase
 from schema.scalars import Cursor
@@ -55,9 +56,9 @@ class WalletUpdate:
             entry_id=global_id("WalletEntry", UUID(str(body["entry_id"]))),
             sequence=int(str(body["sequence"])),
             kind=EntryKind(str(body["kind"])),
-            tokens=Decimal(str(body["change"])),
-            available=Decimal(str(body["available"])),
-            held=Decimal(str(body["held"])),
+            tokens=at_token_places(Decimal(str(body["change"]))),
+            available=at_token_places(Decimal(str(body["available"]))),
+            held=at_token_places(Decimal(str(body["held"]))),
             occurred_at=datetime.fromisoformat(str(body["occurred_at"])),
         )
 

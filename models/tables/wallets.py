@@ -166,9 +166,7 @@ class Entry(Model):
                 " AND change_amount <> 'NaN' AND held_change <> 'NaN'",
                 name="entries_never_below_zero",
             ),
-            CheckConstraint(
-                check=numbers("balance_before", "balance_after", "held_after"), name="entries_numbers"
-            ),
+            CheckConstraint(check=numbers("balance_before", "balance_after", "held_after"), name="entries_numbers"),
         ]
 
 

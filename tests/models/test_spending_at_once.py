@@ -8,12 +8,13 @@ import pytest
 
 from models import ledger
 from models.database import Connection, retrying, transaction
-from models.errors import IdempotencyConflict, InsufficientTokens, Refusal, WalletSuspended
+from models.errors import IdempotencyConflict, InsufficientTokens, Refusal, WalletNotFound, WalletSuspended
 from models.outcomes import Booked
 from models.reconciliation import violations
 from models.spending import SpendOrder, spend
 from models.wallets import ensure_wallet, read_wallet
 from rules.entries import EntryKind
+from rules.identity import derived_id
 from rules.spending import Movement, decide_spends
 from tests.builders import Organization, an_organization, defaults, gives
 
@@ -98,13 +99,27 @@ async def test_who_was_told_no_is_told_no_again_and_never_debited(db: Connection
 
 
 async def test_ten_first_readers_make_one_wallet(db: Connection) -> None:
-    aurora = await an_organization()
+    # given an organisation whose wallet nobody has asked for yet
+    organization_id = derived_id("organization", "without a wallet")
+    await db.execute(
+        "INSERT INTO organizations (id, slug, name, contact_email) VALUES ($1, 'new', 'New', 'new@new.example')",
+        organization_id,
+    )
 
-    await asyncio.gather(*(ensure_wallet(aurora.id, defaults()) for _ in range(10)))
+    # when
+    await asyncio.gather(*(ensure_wallet(organization_id, defaults()) for _ in range(10)))
 
-    row = await db.fetch_one("SELECT count(*) AS wallets FROM organization_token_wallets")
-    assert row is not None
-    assert row["wallets"] == 1
+    # then
+    assert len(await db.fetch("SELECT id FROM organization_token_wallets")) == 1
+    assert len(await db.fetch("SELECT id FROM token_audit_logs WHERE action = 'wallet.created'")) == 1
+    assert await violations(db) == []
+
+
+async def test_nobody_has_a_wallet_without_an_organisation(db: Connection) -> None:
+    with pytest.raises(WalletNotFound):
+        await ensure_wallet(derived_id("organization", "nobody"), defaults())
+
+    assert await db.fetch("SELECT id FROM organization_token_wallets") == []
 
 
 async def test_grants_and_spends_at_once_lose_nothing(db: Connection) -> None:
