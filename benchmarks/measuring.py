@@ -1,0 +1,63 @@
+"""A ratio: something of ours and its baseline, run in turns so that whatever slows the machine slows both.
+
+    ours, baseline, ours, baseline …      each run answers with a rate, in doings per second
+
+The ratio is the median of the pairs' ratios. 1 is as fast as the baseline, 0.5 takes twice its time.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import TypeAlias
+
+Run: TypeAlias = Callable[[], Awaitable[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured.
+
+    rounds       pairs of runs for each ratio, after `warm_ups` pairs that do not count.
+    seconds      length of a run that is bounded by time, whole seconds.
+    connections  keep-alive connections to the API, each of another organisation.
+    stories      workflows in a run that is bounded by their number; `together` of them at a time.
+    """
+
+    warm_ups: int
+    rounds: int
+    seconds: int
+    connections: int
+    stories: int
+    together: int
+
+
+FULL = Size(warm_ups=1, rounds=7, seconds=2, connections=16, stories=24, together=4)
+TINY = Size(warm_ups=0, rounds=1, seconds=1, connections=2, stories=2, together=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """One line of the table. `ours` and `baseline` are medians per second, `lowest` and `highest` of the pairs."""
+
+    what: str
+    against: str
+    ratio: float
+    lowest: float
+    highest: float
+    ours: float
+    baseline: float
+
+
+async def compare(what: str, ours: Run, against: str, baseline: Run, *, size: Size) -> Ratio:
+    """The ratio of two runs' rates. Warming up fills the caches and settles the plans."""
+    pairs = [(await ours(), await baseline()) for _ in range(size.warm_ups + size.rounds)][size.warm_ups :]
+    ratios = [mine / theirs for mine, theirs in pairs]
+    return Ratio(
+        what=what,
+        against=against,
+        ratio=median(ratios),
+        lowest=min(ratios),
+        highest=max(ratios),
+        ours=median(mine for mine, _ in pairs),
+        baseline=median(theirs for _, theirs in pairs),
+    )

@@ -1,0 +1,92 @@
+"""What Python adds to a spend: `models.spending.spend` against pgbench running the same writes, on the same wallets.
+
+pgbench is a C program that does nothing but send `spend.sql`, statement by statement; we decide by `rules` and write in
+one statement. Both keep as many clients busy, on as many wallets.
+"""
+
+import asyncio
+import itertools
+import os
+import re
+import subprocess
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from benchmarks.ground import Customer, Ground
+from benchmarks.measuring import Ratio, Size, compare
+from models.database import open_database
+from models.spending import SpendOrder, spend
+
+SCRIPT = Path(__file__).with_name("spend.sql")
+RATE = re.compile(r"^tps = ([0-9.]+) ", re.MULTILINE)
+FAILED = re.compile(r"^number of failed transactions: ([0-9]+) ", re.MULTILINE)
+CLIENTS = 8
+
+runs = itertools.count(1)
+
+
+async def measure(ground: Ground, size: Size) -> list[Ratio]:
+    """One client alone, several with a wallet each, and as many with one wallet between them."""
+    several = min(CLIENTS, size.connections)
+    cases = (
+        ("1 client", 1, 1),
+        (f"{several} clients", several, several),
+        (f"{several} clients, one wallet", several, 1),
+    )
+    async with open_database(ground.dsn, several, application_name="scrip-benchmarks"):
+        return [
+            await compare(
+                f"spend transaction, {case}",
+                partial(spending, (*ground.customers[:wallets],) * (clients // wallets), size.seconds),
+                "pgbench, the same writes",
+                partial(pgbench, ground, clients, wallets, size.seconds),
+                size=size,
+            )
+            for case, clients, wallets in cases
+        ]
+
+
+async def spending(customers: Sequence[Customer], seconds: int) -> float:
+    """Spends per second, one after the other for each client, all clients at once. A client is its customer."""
+    run, began = next(runs), time.perf_counter()
+    clients = [
+        _spend_until(customer, f"direct {run} by {number}", began + seconds)
+        for number, customer in enumerate(customers)
+    ]
+    counts = await asyncio.gather(*clients)
+    return sum(counts) / (time.perf_counter() - began)
+
+
+async def _spend_until(customer: Customer, name: str, end: float) -> int:
+    done = 0
+    while time.perf_counter() < end:
+        done += 1
+        order = SpendOrder(
+            customer.organization_id, Decimal("1.5"), f"{name} {done}", customer.actor, description="Report"
+        )
+        await spend(order, at=datetime.now(UTC))
+    return done
+
+
+async def pgbench(ground: Ground, clients: int, wallets: int, seconds: int) -> float:
+    """Transactions per second of the hand-written script. Raises RuntimeError when one of them failed."""
+    where = urlsplit(ground.dsn)
+    process = await asyncio.create_subprocess_exec(
+        str(ground.cluster.binary("pgbench")),
+        *("-n", "-M", "prepared", "-c", str(clients), "-j", "1", "-T", str(seconds)),
+        *("-D", f"wallets={wallets}", "-f", str(SCRIPT)),
+        *("-h", str(where.hostname), "-p", str(where.port), "-U", str(where.username), where.path.lstrip("/")),
+        env={**os.environ, "PGPASSWORD": unquote(where.password or "")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    output, errors = (part.decode() for part in await process.communicate())
+    rate, failed = RATE.search(output), FAILED.search(output)
+    if process.returncode != 0 or rate is None or failed is None or failed[1] != "0":
+        raise RuntimeError(f"pgbench did not finish: {output[-500:]}{errors[-1500:]}")
+    return float(rate[1])
