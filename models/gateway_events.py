@@ -9,10 +9,11 @@ from models.feed import announce
 from models.topics import Topic
 from rules.identity import derived_id
 
+# Of two tellings at once the second may meet the first one's id or its constraint: either way it is known.
 STORE = """
 INSERT INTO gateway_events (id, gateway_provider, event_id, kind, gateway_payment_id, purchase_key, claimed_status,
     occurred_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT ON CONSTRAINT gateway_events_once DO NOTHING RETURNING id
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id
 """
 
 PURCHASE_OF_PAYMENT = """

@@ -170,7 +170,7 @@ async def keep_document(db: Connection, invoice_id: UUID, content: bytes) -> str
     digest = hashlib.sha256(content).hexdigest()
     await db.execute(
         "INSERT INTO token_invoice_documents (id, invoice_id, sha256, content) VALUES ($1, $2, $3, $4)"
-        " ON CONFLICT (invoice_id) DO NOTHING",
+        " ON CONFLICT DO NOTHING",
         derived_id("invoice document", invoice_id),
         invoice_id,
         digest,

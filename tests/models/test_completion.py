@@ -1,6 +1,7 @@
 """A captured payment becomes tokens and a numbered invoice, once, whatever state the purchase had come to."""
 
 import asyncio
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,6 +10,7 @@ import pytest
 
 from models.completion import PaymentDoesNotMatch, complete_purchase
 from models.database import Connection, transaction
+from models.invoices import keep_document, read_document
 from models.purchases import PurchaseView, close_unpaid, require_purchase
 from models.reconciliation import violations
 from models.wallets import read_wallet
@@ -255,3 +257,25 @@ async def test_each_year_has_a_series_of_its_own(db: Connection) -> None:
 
     assert numbers == ["TOK-2026-000001", "TOK-2027-000001", "TOK-2026-000002"]
     assert await violations(db) == []
+
+
+async def test_a_document_rendered_ten_times_at_once_is_kept_once_and_never_replaced(db: Connection) -> None:
+    # given
+    purchase = await an_order(await an_organization(), at=PLACED)
+    await is_paid(purchase, at=PAID)
+    (invoice,) = await db.fetch("SELECT id FROM token_invoices")
+
+    async def renders(content: bytes) -> str:
+        async with transaction() as keeping:
+            return await keep_document(keeping, invoice["id"], content)
+
+    # when
+    kept = await asyncio.gather(*(renders(f"rendering {n}".encode()) for n in range(10)))
+
+    # then
+    (digest,) = set(kept)
+    document = await read_document(db, invoice["id"])
+    assert document is not None
+    assert hashlib.sha256(document).hexdigest() == digest
+    assert await renders(b"a later one") == digest
+    assert await read_document(db, invoice["id"]) == document
