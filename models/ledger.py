@@ -56,7 +56,8 @@ WITH wallet AS (
     UPDATE token_lots lot SET
         remaining_tokens = lot.remaining_tokens - d.tokens,
         is_exhausted = (lot.remaining_tokens - d.tokens = 0)
-    FROM unnest($11::uuid[], $12::numeric[]) AS d(lot_id, tokens) WHERE lot.id = d.lot_id RETURNING lot.id
+    FROM unnest($11::uuid[], $12::numeric[]) AS d(lot_id, tokens)
+    WHERE lot.id = d.lot_id AND lot.wallet_id = $1 RETURNING lot.id
 ), entered AS (
     INSERT INTO token_balance_history (id, organization_id, wallet_id, sequence, change_type, change_amount,
         held_change, balance_before, balance_after, held_after, reference_type, reference_id, description, actor,
