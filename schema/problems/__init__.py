@@ -1,0 +1,81 @@
+"""Refusals as the API tells them: one small type each, all of them `Problem`s, members of the mutations' results."""
+
+from typing import Any
+
+from strawberry.schema.exception_handlers import ExceptionHandler
+
+from models import errors
+from schema.problems import access, buying, tokens
+from schema.problems.access import (
+    OrganizationNotFound,
+    SessionEnded,
+    SignInRefused,
+)
+from schema.problems.buying import (
+    PackageNotFound,
+    PackageWithdrawn,
+    PaymentMethodNotFound,
+    PaymentMethodRejected,
+    PriceChanged,
+    PurchaseNotCancellable,
+    PurchaseNotFound,
+)
+from schema.problems.problem import Problem, Shown
+from schema.problems.tokens import (
+    IdempotencyConflict,
+    InsufficientTokens,
+    InvalidExpiry,
+    InvalidTokens,
+    TokenSystemDisabled,
+    WalletNotFound,
+    WalletSuspended,
+)
+
+__all__ = [
+    "EXCEPTION_HANDLERS",
+    "PROBLEMS",
+    "IdempotencyConflict",
+    "InsufficientTokens",
+    "InvalidExpiry",
+    "InvalidTokens",
+    "OrganizationNotFound",
+    "PackageNotFound",
+    "PackageWithdrawn",
+    "PaymentMethodNotFound",
+    "PaymentMethodRejected",
+    "PriceChanged",
+    "Problem",
+    "PurchaseNotCancellable",
+    "PurchaseNotFound",
+    "SessionEnded",
+    "SignInRefused",
+    "TokenSystemDisabled",
+    "WalletNotFound",
+    "WalletSuspended",
+    "problem_of",
+]
+
+PROBLEMS: Shown = {**tokens.PROBLEMS, **buying.PROBLEMS, **access.PROBLEMS}
+
+
+def problem_of(refusal: errors.Refusal) -> Problem:
+    """The refusal as its GraphQL type; both have the same name."""
+    kind, fields = PROBLEMS[type(refusal)]
+    problem: Problem = kind(code=refusal.code, message=str(refusal), **fields(refusal))
+    return problem
+
+
+def _handler(refusal: type[errors.Refusal], problem: type[Any]) -> ExceptionHandler[Any]:
+    """The one place where a raised refusal of this kind becomes an answer."""
+
+    class Handler:
+        exception_type = refusal
+        error_type = problem
+
+        def handle(self, exception: errors.Refusal, *, field: Any, info: Any) -> Any:
+            return problem_of(exception)
+
+    return Handler()
+
+
+EXCEPTION_HANDLERS = tuple(_handler(refusal, kind) for refusal, (kind, _) in PROBLEMS.items())
