@@ -5,6 +5,8 @@
     │           IdempotencyConflict, TokenSystemDisabled
     ├── buying: PackageNotFound, PackageWithdrawn, PriceChanged, PaymentMethodNotFound, PaymentMethodRejected,
     │           PurchaseNotFound, PurchaseNotCancellable
+    ├── holds:  HoldNotFound, HoldResolved, HoldTooLong, InvalidHoldTime, CaptureExceedsHold, BudgetExceeded,
+    │           BudgetNotFound, WalletBusy, BatchRefused
     └── access: OrganizationNotFound, SignInRefused, SessionEnded
 
 A refusal is an answer, not a fault: nothing moved, and the caller is told why in fields, not in prose. Refusals of
@@ -25,6 +27,17 @@ from models.errors.buying import (
     PurchaseNotCancellable,
     PurchaseNotFound,
 )
+from models.errors.holds import (
+    BatchRefused,
+    BudgetExceeded,
+    BudgetNotFound,
+    CaptureExceedsHold,
+    HoldNotFound,
+    HoldResolved,
+    HoldTooLong,
+    InvalidHoldTime,
+    WalletBusy,
+)
 from models.errors.refusals import Refusal, all_refusals, refusal_as_answer, refusal_from_answer
 from models.errors.tokens import (
     IdempotencyConflict,
@@ -37,9 +50,17 @@ from models.errors.tokens import (
 )
 
 __all__ = [
+    "BatchRefused",
+    "BudgetExceeded",
+    "BudgetNotFound",
+    "CaptureExceedsHold",
+    "HoldNotFound",
+    "HoldResolved",
+    "HoldTooLong",
     "IdempotencyConflict",
     "InsufficientTokens",
     "InvalidExpiry",
+    "InvalidHoldTime",
     "InvalidTokens",
     "OrganizationNotFound",
     "PackageNotFound",
@@ -53,6 +74,7 @@ __all__ = [
     "SessionEnded",
     "SignInRefused",
     "TokenSystemDisabled",
+    "WalletBusy",
     "WalletNotFound",
     "WalletSuspended",
     "all_refusals",
