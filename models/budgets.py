@@ -70,6 +70,9 @@ UPDATE organization_token_wallets w SET has_budgets = EXISTS (
 WHERE w.id = $1
 """
 
+# Whose tokens an actor may be given a budget of.
+SUBJECTS = {"user": "SELECT 1 FROM users WHERE id = $2 AND organization_id = $1 AND is_active"}
+
 LIST = """
 SELECT b.id, b.actor, b.period, b.limit_tokens, coalesce(u.used_tokens, 0) AS used FROM spend_budgets b
 LEFT JOIN spend_budget_usage u ON u.budget_id = b.id AND u.window_start = CASE b.period
@@ -137,6 +140,12 @@ async def give_back(db: Connection, wallet: LockedWallet, ended: Sequence[Hold])
     for hold in ended:
         usage.add(hold.actor, -hold.tokens, hold.held_at)
     await count(db, usage)
+
+
+async def is_of(db: Connection, organization_id: UUID, actor: str) -> bool:
+    """Whether an actor's name stands for somebody of the organisation."""
+    kind, _, key = actor.partition("/")
+    return await db.fetch_one(SUBJECTS[kind], organization_id, UUID(key)) is not None
 
 
 async def set_budget(db: Connection, wallet: LockedWallet, order: BudgetOrder, *, at: datetime) -> BudgetView:

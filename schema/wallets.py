@@ -10,6 +10,7 @@ import strawberry
 
 from models.database import connection
 from models.errors import WalletNotFound
+from models.holds import read_holds
 from models.invoices import read_invoices
 from models.payment_methods import list_payment_methods
 from models.purchases import read_purchases
@@ -27,12 +28,14 @@ from models.wallets import (
 from rules.permissions import Permission
 from schema.context import Info
 from schema.edge.permissions import requires
-from schema.enums import EntryKind, LotKind, PurchaseStatus
+from schema.enums import EntryKind, HoldStatus, LotKind, PurchaseStatus
+from schema.holds import Hold
 from schema.ids import global_id
 from schema.invoices import Invoice
 from schema.money import Money, money
 from schema.nodes import Node
 from schema.pages import (
+    HOLDS,
     INVOICES,
     LOTS,
     PURCHASES,
@@ -239,6 +242,34 @@ class Wallet(Node):
         async with connection() as db:
             views = await read_lots(db, self.key, limit=size + 1, before=before)
         rows = [(moment_cursor(view.created_at, view.id, of=LOTS), Lot.of(view)) for view in views]
+        return page_of(rows, size, continued=after is not None)
+
+    @strawberry.field(description="Its holds, newest first, the resolved ones included.")
+    async def holds(
+        self,
+        info: Info,
+        first: First = 20,
+        after: After = None,
+        statuses: Annotated[
+            list[HoldStatus] | None, strawberry.argument(description="Only holds in these states; null for all.")
+        ] = None,
+        reference_type: Annotated[
+            str | None, strawberry.argument(description="Only holds for this kind of thing.")
+        ] = None,
+        reference_id: Annotated[str | None, strawberry.argument(description="Only holds for this one.")] = None,
+    ) -> Connection[Hold]:
+        size, before = page_size(first), read_moment(after, of=HOLDS)
+        async with connection() as db:
+            views = await read_holds(
+                db,
+                self.key,
+                at=info.context.now,
+                limit=size + 1,
+                before=before,
+                statuses=[status.value for status in statuses] if statuses else None,
+                reference=(reference_type, reference_id),
+            )
+        rows = [(moment_cursor(view.held_at, view.id, of=HOLDS), Hold.of(view)) for view in views]
         return page_of(rows, size, continued=after is not None)
 
     @strawberry.field(description="The organization's purchases, newest first.")

@@ -34,6 +34,10 @@ READS_ENVIRONMENT = {
 WRITERS = {
     "token_balance_history": {"models.ledger"},
     "token_draws": {"models.ledger"},
+    "token_holds": {"models.hold_rows"},
+    "token_hold_lots": {"models.hold_rows"},
+    "spend_budgets": {"models.budgets"},
+    "spend_budget_usage": {"models.budgets"},
     "token_lots": {"models.ledger"},
     "token_invoices": {"models.invoices"},
     "token_invoice_lines": {"models.invoices"},
@@ -56,7 +60,9 @@ NEVER_ASKED = {
     "total", "unitPrice", "userId", "userType", "walletId",
 }  # fmt: skip
 # Mutations that move tokens or money and therefore happen once by the caller's key.
-MOVES_SOMETHING = {"spendTokens", "grantTokens", "startPurchase"}
+MOVES_SOMETHING = {
+    "spendTokens", "grantTokens", "startPurchase", "holdTokens", "captureHold", "extendHold", "releaseHold",
+}  # fmt: skip
 
 
 def decorated(module: Module, decorator: str) -> list[str]:

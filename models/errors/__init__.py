@@ -6,7 +6,7 @@
     ├── buying: PackageNotFound, PackageWithdrawn, PriceChanged, PaymentMethodNotFound, PaymentMethodRejected,
     │           PurchaseNotFound, PurchaseNotCancellable
     ├── holds:  HoldNotFound, HoldResolved, HoldTooLong, InvalidHoldTime, CaptureExceedsHold, BudgetExceeded,
-    │           BudgetNotFound, WalletBusy, BatchRefused
+    │           BudgetNotFound, BudgetSubjectNotFound, WalletBusy, BatchRefused, InvalidBatch
     └── access: OrganizationNotFound, SignInRefused, SessionEnded
 
 A refusal is an answer, not a fault: nothing moved, and the caller is told why in fields, not in prose. Refusals of
@@ -31,10 +31,12 @@ from models.errors.holds import (
     BatchRefused,
     BudgetExceeded,
     BudgetNotFound,
+    BudgetSubjectNotFound,
     CaptureExceedsHold,
     HoldNotFound,
     HoldResolved,
     HoldTooLong,
+    InvalidBatch,
     InvalidHoldTime,
     WalletBusy,
 )
@@ -53,12 +55,14 @@ __all__ = [
     "BatchRefused",
     "BudgetExceeded",
     "BudgetNotFound",
+    "BudgetSubjectNotFound",
     "CaptureExceedsHold",
     "HoldNotFound",
     "HoldResolved",
     "HoldTooLong",
     "IdempotencyConflict",
     "InsufficientTokens",
+    "InvalidBatch",
     "InvalidExpiry",
     "InvalidHoldTime",
     "InvalidTokens",

@@ -104,3 +104,23 @@ class BatchRefused(Refusal):
 
     def sentence(self) -> str:
         return f"Nothing of the batch was spent, because request {self.position} was refused ({self.because})."
+
+
+@dataclass(eq=False)
+class BudgetSubjectNotFound(Refusal):
+    """Whoever was to have a budget is not of the organisation."""
+
+    code: ClassVar[str] = "BUDGET_SUBJECT_NOT_FOUND"
+
+    def sentence(self) -> str:
+        return "There is no such member or API key."
+
+
+@dataclass(eq=False)
+class InvalidBatch(Refusal):
+    code: ClassVar[str] = "INVALID_BATCH"
+    minimum: int
+    maximum: int
+
+    def sentence(self) -> str:
+        return f"A batch holds between {self.minimum} and {self.maximum} requests."

@@ -5,7 +5,7 @@ from typing import Any
 from strawberry.schema.exception_handlers import ExceptionHandler
 
 from models import errors
-from schema.problems import access, buying, tokens
+from schema.problems import access, buying, holds, tokens
 from schema.problems.access import (
     OrganizationNotFound,
     SessionEnded,
@@ -19,6 +19,19 @@ from schema.problems.buying import (
     PriceChanged,
     PurchaseNotCancellable,
     PurchaseNotFound,
+)
+from schema.problems.holds import (
+    BatchRefused,
+    BudgetExceeded,
+    BudgetNotFound,
+    BudgetSubjectNotFound,
+    CaptureExceedsHold,
+    HoldNotFound,
+    HoldResolved,
+    HoldTooLong,
+    InvalidBatch,
+    InvalidHoldTime,
+    WalletBusy,
 )
 from schema.problems.problem import Problem, Shown
 from schema.problems.tokens import (
@@ -34,9 +47,19 @@ from schema.problems.tokens import (
 __all__ = [
     "EXCEPTION_HANDLERS",
     "PROBLEMS",
+    "BatchRefused",
+    "BudgetExceeded",
+    "BudgetNotFound",
+    "BudgetSubjectNotFound",
+    "CaptureExceedsHold",
+    "HoldNotFound",
+    "HoldResolved",
+    "HoldTooLong",
     "IdempotencyConflict",
     "InsufficientTokens",
+    "InvalidBatch",
     "InvalidExpiry",
+    "InvalidHoldTime",
     "InvalidTokens",
     "OrganizationNotFound",
     "PackageNotFound",
@@ -50,12 +73,13 @@ __all__ = [
     "SessionEnded",
     "SignInRefused",
     "TokenSystemDisabled",
+    "WalletBusy",
     "WalletNotFound",
     "WalletSuspended",
     "problem_of",
 ]
 
-PROBLEMS: Shown = {**tokens.PROBLEMS, **buying.PROBLEMS, **access.PROBLEMS}
+PROBLEMS: Shown = {**tokens.PROBLEMS, **buying.PROBLEMS, **holds.PROBLEMS, **access.PROBLEMS}
 
 
 def problem_of(refusal: errors.Refusal) -> Problem:
