@@ -11,6 +11,7 @@ TABLES = {
     "Purchase": "token_purchases",
     "Invoice": "token_invoices",
     "PaymentMethod": "payment_methods",
+    "Notice": "notices",
 }
 OWNED = frozenset(TABLES)
 

@@ -8,6 +8,7 @@ from strawberry.types.enum import StrawberryEnumDefinition
 
 from rules.entries import EntryKind
 from rules.lots import LotKind
+from rules.notices import NoticeKind
 from rules.purchases import PurchaseStatus, PurchaseType
 
 EnumType = TypeVar("EnumType", bound=Enum)
@@ -48,6 +49,11 @@ _shown(
     },
 )
 _shown(
+    NoticeKind,
+    "What a notice tells.",
+    {NoticeKind.TOKENS_EXPIRING: "Tokens of a lot will probably be lost when it expires."},
+)
+_shown(
     PurchaseStatus,
     "How far a purchase has come.",
     {
@@ -72,4 +78,4 @@ _shown(
     },
 )
 
-__all__ = ["EntryKind", "LotKind", "PurchaseStatus", "PurchaseType"]
+__all__ = ["EntryKind", "LotKind", "NoticeKind", "PurchaseStatus", "PurchaseType"]

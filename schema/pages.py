@@ -24,6 +24,7 @@ ENTRIES = "entries"
 LOTS = "lots"
 PURCHASES = "purchases"
 INVOICES = "invoices"
+NOTICES = "notices"
 FEED = "feed"
 
 NodeType = TypeVar("NodeType")

@@ -11,6 +11,7 @@ import strawberry
 
 from models.database import Connection, connection
 from models.invoices import invoice_by_id
+from models.notices import read_notice
 from models.organizations import read_organization
 from models.ownership import OWNED, owner_of
 from models.packages import read_package
@@ -25,7 +26,9 @@ from schema.edge.permissions import requires
 from schema.edge.schema import EdgeSchema, build_schema, utc_now
 from schema.ids import read_any_id
 from schema.invoices import Invoice, InvoiceQueries
+from schema.jobs import JobMutations, JobQueries
 from schema.nodes import Node
+from schema.notices import Notice, NoticeMutations, NoticeQueries, NoticeSubscriptions
 from schema.packages import PackageQueries, TokenPackage
 from schema.payment_methods import PaymentMethod, PaymentMethodMutations
 from schema.problems import EXCEPTION_HANDLERS, PROBLEMS, Problem
@@ -62,7 +65,7 @@ async def find_node(info: Info, id: str) -> Node | None:
 
 
 async def find_owned(info: Info, db: Connection, kind: str, key: UUID) -> Node | None:
-    """A wallet, an entry, a lot, an invoice or a payment method of an organisation the caller may see."""
+    """A wallet, an entry, a lot, an invoice, a payment method or a notice of an organisation the caller may see."""
     owner = await owner_of(db, kind, key)
     if owner is None or not info.context.caller().may_see(owner):
         return None
@@ -77,12 +80,15 @@ async def find_owned(info: Info, db: Connection, kind: str, key: UUID) -> Node |
     if kind == "Lot":
         lot = await read_lot(db, key)
         return None if lot is None else Lot.of(lot)
+    if kind == "Notice":
+        notice = await read_notice(db, key)
+        return None if notice is None else Notice.of(notice)
     method = await find_payment_method(db, key)
     return None if method is None else PaymentMethod.of(method)
 
 
 @strawberry.type(description="Everything that can be read.")
-class Query(AccessQueries, WalletQueries, PackageQueries, PurchaseQueries, InvoiceQueries):
+class Query(AccessQueries, WalletQueries, PackageQueries, PurchaseQueries, InvoiceQueries, NoticeQueries, JobQueries):
     @strawberry.field(
         description="Anything by its global id. Null when there is none or it is not the caller's.",
         directives=requires(Permission.TOKENS_VIEW),
@@ -105,12 +111,14 @@ class Query(AccessQueries, WalletQueries, PackageQueries, PurchaseQueries, Invoi
 
 
 @strawberry.type(description="Everything that can be changed.")
-class Mutation(AccessMutations, BuyingMutations, SpendingMutations, PaymentMethodMutations):
+class Mutation(
+    AccessMutations, BuyingMutations, SpendingMutations, PaymentMethodMutations, NoticeMutations, JobMutations
+):
     pass
 
 
 @strawberry.type(description="Everything that can be watched.")
-class Subscription(Subscriptions):
+class Subscription(Subscriptions, NoticeSubscriptions):
     pass
 
 

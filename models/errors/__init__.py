@@ -5,7 +5,9 @@
     │           IdempotencyConflict, TokenSystemDisabled
     ├── buying: PackageNotFound, PackageWithdrawn, PriceChanged, PaymentMethodNotFound, PaymentMethodRejected,
     │           PurchaseNotFound, PurchaseNotCancellable
-    └── access: OrganizationNotFound, SignInRefused, SessionEnded
+    ├── access: OrganizationNotFound, SignInRefused, SessionEnded
+    ├── jobs: JobNotFound, JobsDisabled
+    └── notices: NoticeNotFound
 
 A refusal is an answer, not a fault: nothing moved, and the caller is told why in fields, not in prose. Refusals of
 operations with an idempotency key are remembered and given again. Anything else that is raised is a fault.
@@ -25,6 +27,8 @@ from models.errors.buying import (
     PurchaseNotCancellable,
     PurchaseNotFound,
 )
+from models.errors.jobs import JobNotFound, JobsDisabled
+from models.errors.notices import NoticeNotFound
 from models.errors.refusals import Refusal, all_refusals, refusal_as_answer, refusal_from_answer
 from models.errors.tokens import (
     IdempotencyConflict,
@@ -41,6 +45,9 @@ __all__ = [
     "InsufficientTokens",
     "InvalidExpiry",
     "InvalidTokens",
+    "JobNotFound",
+    "JobsDisabled",
+    "NoticeNotFound",
     "OrganizationNotFound",
     "PackageNotFound",
     "PackageWithdrawn",

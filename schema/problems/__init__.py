@@ -5,7 +5,7 @@ from typing import Any
 from strawberry.schema.exception_handlers import ExceptionHandler
 
 from models import errors
-from schema.problems import access, buying, tokens
+from schema.problems import access, buying, jobs, notices, tokens
 from schema.problems.access import (
     OrganizationNotFound,
     SessionEnded,
@@ -20,6 +20,8 @@ from schema.problems.buying import (
     PurchaseNotCancellable,
     PurchaseNotFound,
 )
+from schema.problems.jobs import JobNotFound, JobsDisabled
+from schema.problems.notices import NoticeNotFound
 from schema.problems.problem import Problem, Shown
 from schema.problems.tokens import (
     IdempotencyConflict,
@@ -38,6 +40,9 @@ __all__ = [
     "InsufficientTokens",
     "InvalidExpiry",
     "InvalidTokens",
+    "JobNotFound",
+    "JobsDisabled",
+    "NoticeNotFound",
     "OrganizationNotFound",
     "PackageNotFound",
     "PackageWithdrawn",
@@ -55,7 +60,13 @@ __all__ = [
     "problem_of",
 ]
 
-PROBLEMS: Shown = {**tokens.PROBLEMS, **buying.PROBLEMS, **access.PROBLEMS}
+PROBLEMS: Shown = {
+    **tokens.PROBLEMS,
+    **buying.PROBLEMS,
+    **access.PROBLEMS,
+    **jobs.PROBLEMS,
+    **notices.PROBLEMS,
+}
 
 
 def problem_of(refusal: errors.Refusal) -> Problem:
