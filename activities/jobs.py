@@ -23,6 +23,7 @@ from activities.clock import Clock
 from activities.messages import JobPage, JobStep
 from models.database import DatabaseBusy, connection, patient
 from models.expiring import book_expiry, due_lots, wallets_expiring_soon, warn_of_expiry
+from models.feed import LOST
 from models.reconciliation import EXAMPLES_MAX, RULES, violation_of
 from rules.timetable import Timetable
 
@@ -52,13 +53,13 @@ async def each_of(
 ) -> JobPage:
     """A page that works organisation by organisation; `work` says how much it changed.
 
-    One that fails is logged and counted. A database that cannot take the work fails the page, which is tried again.
+    One that fails is logged and counted. A database that is away or busy fails the page, which is tried again.
     """
     changed = failed = 0
     for organization_id in organizations:
         try:
             changed += await work(organization_id)
-        except (DatabaseBusy, OSError):
+        except (DatabaseBusy, *LOST):
             raise
         except Exception:
             log.exception("job.failed_for_one", job=name, organization_id=str(organization_id))

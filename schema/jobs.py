@@ -29,6 +29,8 @@ from schema.scalars import clean_text
 from workflows.jobs import JobWorkflow
 from workflows.schedules import schedule_id
 
+# The client connects when it is first used, and then it is a RuntimeError that says it cannot.
+AWAY = (RPCError, RuntimeError)
 ANSWER_TIMEOUT = timedelta(seconds=2)
 NAME_MAX = 100
 
@@ -97,6 +99,11 @@ def unavailable() -> Exception:
     return public_error("The jobs cannot be reached right now. Ask again in a moment.", ErrorCode.UNAVAILABLE)
 
 
+def is_unknown(error: Exception) -> bool:
+    """Whether Temporal answered, and knows no such thing."""
+    return isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND
+
+
 async def read_job(info: Info, job: Job) -> BackgroundJob:
     """The job as Temporal knows it now. Raises UNAVAILABLE."""
     product, known = info.context.product, await described(info, job)
@@ -121,8 +128,8 @@ async def described(info: Info, job: Job) -> ScheduleDescription | None:
     handle = info.context.product.temporal.get_schedule_handle(schedule_id(job.name))
     try:
         return await handle.describe(rpc_timeout=ANSWER_TIMEOUT)
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
+    except AWAY as error:
+        if is_unknown(error):
             return None
         raise unavailable() from error
 
@@ -136,8 +143,8 @@ async def last_run(info: Info, known: ScheduleDescription) -> JobRun | None:
     handle = info.context.product.temporal.get_workflow_handle_for(JobWorkflow.run, newest.action.workflow_id)
     try:
         told = await handle.describe(rpc_timeout=ANSWER_TIMEOUT)
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
+    except AWAY as error:
+        if not is_unknown(error):
             raise unavailable() from error
         return JobRun(workflow_id=handle.id, started_at=newest.started_at, ended_at=None, status="UNKNOWN", result=None)
     return JobRun(
@@ -157,7 +164,7 @@ async def result_of(
         return None
     try:
         return JobResult.of(await handle.result(rpc_timeout=ANSWER_TIMEOUT))
-    except RPCError as error:
+    except AWAY as error:
         raise unavailable() from error
 
 
@@ -176,7 +183,7 @@ async def ask_to_run(info: Info, job: Job) -> None:
         )
     try:
         await context.product.temporal.get_schedule_handle(schedule_id(job.name)).trigger(rpc_timeout=ANSWER_TIMEOUT)
-    except RPCError as error:
+    except AWAY as error:
         raise unavailable() from error
 
 

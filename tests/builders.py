@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from models.completion import complete_purchase
 from models.database import transaction
 from models.granting import GrantOrder, grant
 from models.invoices import Seller
+from models.notices import NewNotice, record
 from models.passwords import hash_password
 from models.payment_methods import NewPaymentMethod, add_payment_method
 from models.purchases import PurchaseOrder, PurchaseView, place
@@ -17,6 +18,7 @@ from models.quotes import Wish
 from models.wallets import WalletDefaults, ensure_wallet
 from rules.identity import derived_id
 from rules.lots import LotKind
+from rules.notices import NoticeKind
 from rules.payments import PaymentReport, PaymentStatus
 from schema.ids import global_id, read_id
 
@@ -171,6 +173,21 @@ async def gives(
         priority=priority,
     )
     await grant(order, at=at or datetime.now(UTC))
+
+
+async def a_notice(
+    organization: Organization, lot: str, *, level: int = 30, tokens: str = "12", expires_at: datetime | None = None
+) -> str:
+    """A notice that tokens of a lot, by its global id, will probably be lost; returns its global id."""
+    key = read_id(lot, "Lot")
+    assert key is not None
+    ends = expires_at or datetime.now(UTC) + timedelta(days=level)
+    notice = NewNotice(
+        organization.id, NoticeKind.TOKENS_EXPIRING, "lot", key, level=level, tokens=Decimal(tokens), expires_at=ends
+    )
+    async with transaction() as db:
+        await record(db, notice)
+    return global_id("Notice", notice.id)
 
 
 async def an_order(

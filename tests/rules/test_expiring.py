@@ -134,7 +134,7 @@ def test_a_young_wallet_is_judged_by_its_own_age_but_not_by_its_first_hour() -> 
 
 
 amounts = st.decimals(min_value=0, max_value=1000, places=4)
-days_ahead = st.integers(min_value=-48, max_value=24 * 40).map(lambda hours: hours / 24)
+hours_ahead = st.integers(min_value=-48, max_value=24 * 40)
 
 
 @st.composite
@@ -142,10 +142,9 @@ def wallets(draw: st.DrawFn) -> list[Lot]:
     lots = []
     for number in range(draw(st.integers(min_value=0, max_value=6))):
         tokens, held = draw(amounts), draw(amounts)
-        begins = draw(days_ahead)
-        lot = a_lot(UUID(int=number + 1), str(tokens + held), held=str(held), begins_in_days=begins)
-        ends = draw(st.none() | days_ahead.filter(lambda day, begins=begins: day > begins))
-        expires_at = None if ends is None else NOON + ends * A_DAY
+        begins, lasts = draw(hours_ahead), draw(st.none() | st.integers(min_value=1, max_value=24 * 40))
+        lot = a_lot(UUID(int=number + 1), str(tokens + held), held=str(held), begins_in_days=begins / 24)
+        expires_at = None if lasts is None else lot.effective_at + lasts * timedelta(hours=1)
         lots.append(replace(lot, expires_at=expires_at, priority=draw(st.integers(0, 2))))
     return lots
 
