@@ -67,6 +67,20 @@ async def each_of(
     return JobPage(len(organizations), changed, failed, after=after)
 
 
+def in_batches(work: Callable[[datetime, int], Awaitable[int]], size: int) -> PageOfWork:
+    """The page of a job whose work finds its own next batch.
+
+    `work(at, limit)` deals with up to `limit` things, which are then done with, and says with how many; when those are
+    fewer there are no more.
+    """
+
+    async def page(after: str | None, at: datetime) -> JobPage:
+        done = await work(at, size)
+        return JobPage(done, done, after="more" if done == size else None)
+
+    return page
+
+
 async def expire_tokens(after: str | None, at: datetime) -> JobPage:
     """What has expired is booked in the wallets of the next 200 due lots. Changed: lots."""
     async with connection() as db:

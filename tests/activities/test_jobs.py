@@ -10,7 +10,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from activities import jobs
-from activities.jobs import LOTS_A_PAGE, WALLETS_A_PAGE, PageOfWork, expire_tokens, reconcile, warn_expiring_tokens
+from activities.jobs import (
+    LOTS_A_PAGE,
+    WALLETS_A_PAGE,
+    PageOfWork,
+    expire_tokens,
+    in_batches,
+    reconcile,
+    warn_expiring_tokens,
+)
 from activities.messages import JobPage, JobReport
 from models.database import Connection, DatabaseBusy, patient
 from models.expiring import book_expiry
@@ -165,6 +173,22 @@ async def test_wallets_are_warned_in_pages_and_once(db: Connection) -> None:
     rows = await db.fetch("SELECT DISTINCT level, tokens FROM notices")
     assert [tuple(row.values()) for row in rows] == [(1, 1)]
     assert await violations(db) == []
+
+
+@pytest.mark.parametrize(("due", "limits"), [(0, [3]), (2, [3]), (3, [3, 3]), (7, [3, 3, 3])])
+async def test_work_that_finds_its_own_batches_goes_on_until_one_is_not_full(due: int, limits: list[int]) -> None:
+    asked: list[int] = []
+
+    async def work(at: datetime, limit: int) -> int:
+        done = min(limit, due - sum(asked))
+        asked.append(limit)
+        assert at == NOW
+        return max(done, 0)
+
+    report, pages = await run(in_batches(work, 3))
+
+    assert report == JobReport(looked_at=due, changed=due)
+    assert (pages, asked) == (len(limits), limits)
 
 
 async def test_books_in_order_have_no_findings(db: Connection) -> None:

@@ -20,12 +20,11 @@ from tests.builders import an_organization, gives
 from tests.conftest import Database
 from tests.schema.clients.books import everything
 from tests.simulators.mailbox import Mailbox
-from tests.simulators.operator import RUN, Operator
+from tests.simulators.operators import RUN, Operator
 from tests.simulators.world import World, settings_for
 from worker import on_duty
 from workflows.schedules import SWITCHED_OFF, ensure_schedules, schedule_id
 
-SOON = timedelta(milliseconds=300)
 AWAY = {"temporal_address": f"127.0.0.1:{free_port()}"}
 OFF = {"enable_background_jobs": False}
 WALLET = "{ wallet { available totalExpired entries { nodes { kind tokens availableAfter actor } } } }"
@@ -50,10 +49,9 @@ async def test_every_job_is_listed_with_its_schedule(world: World) -> None:
 
 async def test_running_the_expiry_job_books_what_has_expired_and_shows_its_result(world: World) -> None:
     # given
-    operator, aurora = await Operator.of(world), await an_organization()
-    await gives(aurora, "3", expires_at=datetime.now(UTC) + SOON)
-    await gives(aurora, "5")
-    await asyncio.sleep(SOON.total_seconds())
+    operator, aurora, now = await Operator.of(world), await an_organization(), datetime.now(UTC)
+    await gives(aurora, "3", expires_at=now + timedelta(milliseconds=1), at=now)
+    await gives(aurora, "5", at=now)
 
     # when
     first = await operator.runs("expire-tokens")
