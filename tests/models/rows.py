@@ -33,9 +33,13 @@ CHECKED_VALUES = {
     "trigger_type": "'both'",
     "threshold_type": "'absolute'",
 }
-OF_ONE_TABLE = {("payments", "status"): "'DECLINED'", ("gateway_events", "kind"): "'x'"}
-# Columns that may be empty but not beside a price.
-BESIDES = {"token_packages": (("currency", "'USD'"),)}
+OF_ONE_TABLE = {
+    ("payments", "status"): "'DECLINED'",
+    ("gateway_events", "kind"): "'x'",
+    ("notices", "kind"): "'tokens.expiring'",
+}
+# Columns that may be empty but not beside others.
+BESIDES = {"token_packages": (("currency", "'USD'"),), "notices": (("expires_at", "now()"),)}
 
 
 async def put_a_row(superuser: asyncpg.Connection, table: str) -> None:
