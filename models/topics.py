@@ -7,3 +7,4 @@ class Topic(StrEnum):
     WALLET_CHANGED = "wallet.changed"
     PURCHASE_CHANGED = "purchase.changed"
     GATEWAY_EVENT = "gateway.event"
+    NOTICE_RECORDED = "notice.recorded"

@@ -10,6 +10,7 @@ from rules.budgets import BudgetPeriod
 from rules.entries import EntryKind
 from rules.holding import CaptureExcess, HoldStatus
 from rules.lots import LotKind
+from rules.notices import NoticeKind
 from rules.purchases import PurchaseStatus, PurchaseType
 
 EnumType = TypeVar("EnumType", bound=Enum)
@@ -48,6 +49,11 @@ _shown(
         LotKind.PLAN: "They belong to a plan.",
         LotKind.ADJUSTMENT: "They correct a mistake.",
     },
+)
+_shown(
+    NoticeKind,
+    "What a notice tells.",
+    {NoticeKind.TOKENS_EXPIRING: "Tokens of a lot will probably be lost when it expires."},
 )
 _shown(
     PurchaseStatus,
@@ -109,6 +115,7 @@ __all__ = [
     "EntryKind",
     "HoldStatus",
     "LotKind",
+    "NoticeKind",
     "PurchaseStatus",
     "PurchaseType",
 ]

@@ -12,6 +12,7 @@ import strawberry
 from models.database import Connection, connection
 from models.holds import read_hold
 from models.invoices import invoice_by_id
+from models.notices import read_notice
 from models.organizations import read_organization
 from models.ownership import OWNED, owner_of
 from models.packages import read_package
@@ -29,7 +30,9 @@ from schema.edge.schema import EdgeSchema, build_schema, utc_now
 from schema.holds import Hold, HoldMutations
 from schema.ids import read_any_id
 from schema.invoices import Invoice, InvoiceQueries
+from schema.jobs import JobMutations, JobQueries
 from schema.nodes import Node
+from schema.notices import Notice, NoticeMutations, NoticeQueries, NoticeSubscriptions
 from schema.packages import PackageQueries, TokenPackage
 from schema.payment_methods import PaymentMethod, PaymentMethodMutations
 from schema.problems import EXCEPTION_HANDLERS, PROBLEMS, Problem
@@ -66,7 +69,7 @@ async def find_node(info: Info, id: str) -> Node | None:
 
 
 async def find_owned(info: Info, db: Connection, kind: str, key: UUID) -> Node | None:
-    """A wallet, an entry, a lot, an invoice or a payment method of an organisation the caller may see."""
+    """A wallet, an entry, a lot, an invoice, a payment method or a notice of an organisation the caller may see."""
     owner = await owner_of(db, kind, key)
     if owner is None or not info.context.caller().may_see(owner):
         return None
@@ -84,12 +87,24 @@ async def find_owned(info: Info, db: Connection, kind: str, key: UUID) -> Node |
     if kind == "Hold":
         hold = await read_hold(db, key, at=info.context.now)
         return None if hold is None else Hold.of(hold)
+    if kind == "Notice":
+        notice = await read_notice(db, key)
+        return None if notice is None else Notice.of(notice)
     method = await find_payment_method(db, key)
     return None if method is None else PaymentMethod.of(method)
 
 
 @strawberry.type(description="Everything that can be read.")
-class Query(AccessQueries, WalletQueries, PackageQueries, PurchaseQueries, InvoiceQueries, BudgetQueries):
+class Query(
+    AccessQueries,
+    WalletQueries,
+    PackageQueries,
+    PurchaseQueries,
+    InvoiceQueries,
+    BudgetQueries,
+    NoticeQueries,
+    JobQueries,
+):
     @strawberry.field(
         description="Anything by its global id. Null when there is none or it is not the caller's.",
         directives=requires(Permission.TOKENS_VIEW),
@@ -113,14 +128,21 @@ class Query(AccessQueries, WalletQueries, PackageQueries, PurchaseQueries, Invoi
 
 @strawberry.type(description="Everything that can be changed.")
 class Mutation(
-    AccessMutations, BuyingMutations, SpendingMutations, BatchMutations, HoldMutations, BudgetMutations,
+    AccessMutations,
+    BuyingMutations,
+    SpendingMutations,
+    BatchMutations,
+    HoldMutations,
+    BudgetMutations,
     PaymentMethodMutations,
-):  # fmt: skip
+    NoticeMutations,
+    JobMutations,
+):
     pass
 
 
 @strawberry.type(description="Everything that can be watched.")
-class Subscription(Subscriptions):
+class Subscription(Subscriptions, NoticeSubscriptions):
     pass
 
 

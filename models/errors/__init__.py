@@ -7,7 +7,9 @@
     │           PurchaseNotFound, PurchaseNotCancellable
     ├── holds:  HoldNotFound, HoldResolved, HoldTooLong, InvalidHoldTime, CaptureExceedsHold, BudgetExceeded,
     │           BudgetNotFound, BudgetSubjectNotFound, WalletBusy, BatchRefused, InvalidBatch
-    └── access: OrganizationNotFound, SignInRefused, SessionEnded
+    ├── access: OrganizationNotFound, SignInRefused, SessionEnded
+    ├── jobs: JobNotFound, JobsDisabled
+    └── notices: NoticeNotFound
 
 A refusal is an answer, not a fault: nothing moved, and the caller is told why in fields, not in prose. Refusals of
 operations with an idempotency key are remembered and given again. Anything else that is raised is a fault.
@@ -40,6 +42,8 @@ from models.errors.holds import (
     InvalidHoldTime,
     WalletBusy,
 )
+from models.errors.jobs import JobNotFound, JobsDisabled
+from models.errors.notices import NoticeNotFound
 from models.errors.refusals import Refusal, all_refusals, refusal_as_answer, refusal_from_answer
 from models.errors.tokens import (
     IdempotencyConflict,
@@ -66,6 +70,9 @@ __all__ = [
     "InvalidExpiry",
     "InvalidHoldTime",
     "InvalidTokens",
+    "JobNotFound",
+    "JobsDisabled",
+    "NoticeNotFound",
     "OrganizationNotFound",
     "PackageNotFound",
     "PackageWithdrawn",

@@ -5,7 +5,7 @@ from typing import Any
 from strawberry.schema.exception_handlers import ExceptionHandler
 
 from models import errors
-from schema.problems import access, buying, holds, tokens
+from schema.problems import access, buying, holds, jobs, notices, tokens
 from schema.problems.access import (
     OrganizationNotFound,
     SessionEnded,
@@ -33,6 +33,8 @@ from schema.problems.holds import (
     InvalidHoldTime,
     WalletBusy,
 )
+from schema.problems.jobs import JobNotFound, JobsDisabled
+from schema.problems.notices import NoticeNotFound
 from schema.problems.problem import Problem, Shown
 from schema.problems.tokens import (
     IdempotencyConflict,
@@ -61,6 +63,9 @@ __all__ = [
     "InvalidExpiry",
     "InvalidHoldTime",
     "InvalidTokens",
+    "JobNotFound",
+    "JobsDisabled",
+    "NoticeNotFound",
     "OrganizationNotFound",
     "PackageNotFound",
     "PackageWithdrawn",
@@ -79,7 +84,14 @@ __all__ = [
     "problem_of",
 ]
 
-PROBLEMS: Shown = {**tokens.PROBLEMS, **buying.PROBLEMS, **holds.PROBLEMS, **access.PROBLEMS}
+PROBLEMS: Shown = {
+    **tokens.PROBLEMS,
+    **buying.PROBLEMS,
+    **holds.PROBLEMS,
+    **access.PROBLEMS,
+    **jobs.PROBLEMS,
+    **notices.PROBLEMS,
+}
 
 
 def problem_of(refusal: errors.Refusal) -> Problem:

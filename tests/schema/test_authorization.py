@@ -32,6 +32,7 @@ ANON, NO, GONE = "UNAUTHENTICATED", "FORBIDDEN", "WalletNotFound"
 GRANTED, PAID = "GrantTokensSuccess", "StartPurchaseSuccess"
 SPENT, KEPT, LATE = "SpendTokensSuccess", "PaymentMethodSuccess", "PurchaseNotCancellable"
 NO_ORG, NO_BUY = "OrganizationNotFound", "PurchaseNotFound"
+READ, RAN = "MarkNoticesReadSuccess", "RunBackgroundJobSuccess"
 QUOTE, ORDER, WRONG, OVER = "PriceQuote", "Purchase", "SignInRefused", "SessionEnded"
 #                                     nobody   expired forged without foreign     member   platform administrator
 MATRIX: Mapping[str, tuple[str, ...]] = {
@@ -55,13 +56,18 @@ MATRIX: Mapping[str, tuple[str, ...]] = {
     "Mutation.removePaymentMethod":     (ANON,   ANON, ANON, NO,     NO_ORG,      KEPT,    NO,      KEPT),
     "Subscription.walletUpdated":       (ANON,   ANON, ANON, NO,     "NOT_FOUND", "data",  "data",  "data"),
     "Subscription.purchaseProgress":    (ANON,   ANON, ANON, NO,     "NOT_FOUND", "data",  "data",  "data"),
+    "Query.notices":                    (ANON,   ANON, ANON, NO,     "null",      "data",  "data",  "data"),
+    "Query.backgroundJobs":             (ANON,   ANON, ANON, NO,     NO,          NO,      "data",  "data"),
+    "Mutation.markNoticesRead":         (ANON,   ANON, ANON, NO,     NO_ORG,      READ,    READ,    READ),
+    "Mutation.runBackgroundJob":        (ANON,   ANON, ANON, NO,     NO,          NO,      RAN,     RAN),
+    "Subscription.noticeReceived":      (ANON,   ANON, ANON, NO,     "NOT_FOUND", "data",  "data",  "data"),
     "Mutation.signIn":                  (WRONG,  ANON, ANON, WRONG,  WRONG,       WRONG,   WRONG,   WRONG),
     "Mutation.refreshSession":          (OVER,   ANON, ANON, OVER,   OVER,        OVER,    OVER,    OVER),
     "Mutation.signOut":                 ("data", ANON, ANON, "data", "data",      "data",  "data",  "data"),
 }  # fmt: skip
 
 # What these answers mean is that something has happened.
-DONE = {PAID, SPENT, GRANTED, KEPT}
+DONE = {PAID, SPENT, GRANTED, KEPT, READ, RAN}
 DEMANDED = {
     "startPurchase": "tokens.purchase",
     "cancelPurchase": "tokens.purchase",
@@ -70,6 +76,8 @@ DEMANDED = {
     "addPaymentMethod": "tokens.purchase",
     "setDefaultPaymentMethod": "tokens.purchase",
     "removePaymentMethod": "tokens.purchase",
+    "backgroundJobs": "platform.admin",
+    "runBackgroundJob": "platform.admin",
 }
 AT_HOME = (*EVERYTHING, "finance.manage")
 
