@@ -37,7 +37,7 @@ async def test_every_job_is_listed_with_its_schedule(world: World) -> None:
 
     assert [(job["name"], job["schedule"]) for job in seen] == [
         ("expire-tokens", "every 5 minutes"),
-        ("expire-holds", "every 1 minute"),
+        ("expire-holds", "every minute"),
         ("warn-expiring-tokens", "every hour at :10"),
         ("reconcile", "daily at 02:30 UTC"),
     ]
