@@ -12,6 +12,10 @@ from tests.builders import EVERYTHING, Member, Organization, a_member, a_package
 from tests.simulators.world import World
 
 ENTRIES = "{ wallet { id entries { nodes { id } } lots { nodes { id } } invoices { nodes { id number } } } }"
+HOLD = """mutation ($input: HoldTokensInput!) { holdTokens(input: $input) {
+  ... on HoldTokensSuccess { hold { id } } ... on Problem { code } } }"""
+SET_BUDGET = """mutation ($input: SetSpendBudgetInput!) { setSpendBudget(input: $input) {
+  ... on SetSpendBudgetSuccess { budget { id } } ... on Problem { code } } }"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Scene:
     lot: str
     invoice: str
     invoice_number: str
+    hold: str
+    budget: str
     start: str
 
     def owned(self) -> dict[str, str]:
@@ -42,11 +48,14 @@ class Scene:
             "Purchase": self.purchase,
             "Invoice": self.invoice,
             "PaymentMethod": self.method,
+            "Hold": self.hold,
+            "SpendBudget": self.budget,
         }
 
 
 async def a_scene(world: World) -> Scene:
-    """Aurora's purchase of 100 tokens is over, its letters are out; Boreal has a wallet and nothing in it."""
+    """Aurora's purchase of 100 tokens is over, its letters are out; Ada holds 10 of them, and may use 1,000 a month.
+    Boreal has a wallet and nothing in it."""
     aurora, boreal = await an_organization("Aurora Clinics"), await an_organization("Boreal Insurance")
     ada, bjorn = await a_member(aurora), await a_member(boreal, permissions=EVERYTHING)
     package, method = await a_package("100"), await a_payment_method(aurora)
@@ -56,6 +65,10 @@ async def a_scene(world: World) -> Scene:
     await gateway_has_told(purchases=1)
     wallet = (await world.data(ENTRIES, ada))["wallet"]
     (invoice,) = wallet["invoices"]["nodes"]
+    budget = {"subjectId": global_id("Viewer", ada.id), "period": "MONTH", "tokens": "1000"}
+    capped = (await world.data(SET_BUDGET, ada, input=budget))["setSpendBudget"]["budget"]
+    hold = {"tokens": "10", "idempotencyKey": "the scene", "ttlSeconds": 86_400}
+    held = (await world.data(HOLD, ada, input=hold))["holdTokens"]["hold"]
     return Scene(
         aurora=aurora,
         boreal=boreal,
@@ -69,6 +82,8 @@ async def a_scene(world: World) -> Scene:
         lot=wallet["lots"]["nodes"][0]["id"],
         invoice=invoice["id"],
         invoice_number=invoice["number"],
+        hold=held["id"],
+        budget=capped["id"],
         start=sequence_cursor(0, of=FEED),
     )
 
