@@ -2,11 +2,14 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
 
-from models.database import connection
+from models import batches
+from models.database import Connection, connection
+from models.locking import LockedWallet, lock_wallet
 from rules.permissions import Permission
 from tests.builders import Member, Organization, a_member, an_organization, gives
 from tests.schema.clients.books import everything
@@ -286,6 +289,30 @@ async def test_batches_over_the_same_wallets_in_any_order_never_wait_for_each_ot
     assert sorted(told["spent"] for told in answers) == [0] * 5 + [2] * 5
     assert await available(world, admin, aurora, boreal) == ["5.0000", "0.0000"]
     assert await world.broken_rules() == []
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+async def test_wallets_are_locked_in_the_order_of_their_owners_ids_whatever_the_batch_says(
+    is_reversed: bool, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    aurora, boreal, admin = await two_organizations_and_an_administrator()
+    locked: list[UUID] = []
+
+    async def noting(db: Connection, organization_id: UUID, **options: Any) -> LockedWallet:
+        locked.append(organization_id)
+        return await lock_wallet(db, organization_id, **options)
+
+    monkeypatch.setattr(batches, "lock_wallet", noting)
+    owners = sorted((aurora, boreal), key=lambda one: one.id, reverse=is_reversed)
+
+    # when
+    spends = [a_spend("1", "one", organizationId=one.global_id) for one in owners]
+    told = await batch(world, admin, spends, "ALL_OR_NOTHING")
+
+    # then
+    assert told["spent"] == 2
+    assert locked == sorted((aurora.id, boreal.id))
 
 
 async def test_a_suspended_wallet_refuses_a_batch_item_by_item(world: World, owner: asyncpg.Connection) -> None:
