@@ -5,7 +5,7 @@ batch the wallets are locked in one order, everything is decided, and when one r
 and every key remembers why: the refused ones their own refusal, the others that the batch was refused.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +15,6 @@ from models.deciding import Answer, decide_orders
 from models.errors import BatchRefused, Refusal, WalletNotFound
 from models.intentions import Intention, answer_text, remember_all
 from models.locking import LockedWallet, lock_wallet
-from models.outcomes import Booked
 from models.spending import SpendOrder
 
 BATCH_MAX = 1_000
@@ -51,7 +50,8 @@ async def _decide(orders: Sequence[SpendOrder], at: datetime) -> dict[int, Answe
         try:
             return await _spend_all(orders, places, wallets, at)
         except _Undone as undone:
-            answers = _refused(undone.answers, len(orders))
+            before = {place for place, order in enumerate(orders) if _was_answered(order, wallets)}
+            answers = _refused(undone.answers, before, len(orders))
             for organization_id, wallet in wallets.items():
                 await _remember_refusals(db, wallet, orders, answers, places[organization_id])
             return answers
@@ -81,20 +81,23 @@ def _by_wallet(orders: Sequence[SpendOrder]) -> dict[UUID, list[int]]:
     return places
 
 
-def _refused(answers: Mapping[int, Answer], count: int) -> dict[int, Answer]:
-    """What each request is told when nothing was spent. What a key had done before stays done, and is told again."""
+def _was_answered(order: SpendOrder, wallets: Mapping[UUID, LockedWallet]) -> bool:
+    """Whether the order's key had its answer before this batch."""
+    wallet = wallets.get(order.organization_id)
+    return wallet is not None and wallet.first_answer_to(order.intention()) is not None
+
+
+def _refused(answers: Mapping[int, Answer], before: Collection[int], count: int) -> dict[int, Answer]:
+    """What each request is told when nothing was spent. What a key had done before stays done, and is told again.
+
+    A key that stands twice in the batch was answered by the batch itself, and that was undone.
+    """
     first = min(place for place, answer in answers.items() if isinstance(answer, Refusal))
     refusal = answers[first]
     assert isinstance(refusal, Refusal)
     because = BatchRefused(position=first, because=refusal.code)
-    return {place: _standing(answers.get(place)) or because for place in range(count)}
-
-
-def _standing(answer: Answer | None) -> Answer | None:
-    """An answer that does not depend on the batch: a refusal of its own, or what its key had been answered before."""
-    if isinstance(answer, Refusal) or (isinstance(answer, Booked) and answer.replayed):
-        return answer
-    return None
+    standing = {place: each for place, each in answers.items() if place in before or isinstance(each, Refusal)}
+    return {place: standing.get(place, because) for place in range(count)}
 
 
 async def _remember_refusals(

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from models import audit
@@ -73,12 +74,24 @@ WHERE w.id = $1
 # Whose tokens an actor may be given a budget of.
 SUBJECTS = {"user": "SELECT 1 FROM users WHERE id = $2 AND organization_id = $1 AND is_active"}
 
-LIST = """
-SELECT b.id, b.actor, b.period, b.limit_tokens, coalesce(u.used_tokens, 0) AS used FROM spend_budgets b
-LEFT JOIN spend_budget_usage u ON u.budget_id = b.id AND u.window_start = CASE b.period
-    WHEN 'DAY' THEN $2::timestamptz WHEN 'WEEK' THEN $3::timestamptz ELSE $4::timestamptz END
-WHERE b.organization_id = $1 AND b.is_active AND ($5::uuid IS NULL OR b.id > $5) ORDER BY b.id LIMIT $6
+# $2 to $4 are the beginnings of the present windows, $5 the instant: a hold whose time is over uses nothing any more,
+# whether or not that was booked.
+BUDGET_NOW = """
+SELECT b.id, b.actor, b.period, b.limit_tokens, coalesce(u.used_tokens, 0) - coalesce(over.tokens, 0) AS used
+FROM spend_budgets b
+CROSS JOIN LATERAL (SELECT CASE b.period
+    WHEN 'DAY' THEN $2::timestamptz WHEN 'WEEK' THEN $3::timestamptz ELSE $4::timestamptz END AS start) present
+LEFT JOIN spend_budget_usage u ON u.budget_id = b.id AND u.window_start = present.start
+LEFT JOIN LATERAL (
+    SELECT sum(h.tokens) AS tokens FROM token_holds h
+    JOIN organization_token_wallets w ON w.id = h.wallet_id AND w.organization_id = b.organization_id
+    WHERE h.status = 'HELD' AND h.expires_at <= $5 AND h.actor = b.actor AND h.held_at >= present.start
+) over ON true
+WHERE b.is_active AND
 """
+
+ONE = BUDGET_NOW + "b.id = $1"
+LIST = BUDGET_NOW + "b.organization_id = $1 AND ($6::uuid IS NULL OR b.id > $6) ORDER BY b.id LIMIT $7"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +108,7 @@ class BudgetOrder:
 
 @dataclass(frozen=True, slots=True)
 class BudgetView:
-    """A budget in its present window; `used` includes what is held."""
+    """A budget in its present window; `used` includes what is held, but not what an overdue hold still reserves."""
 
     id: UUID
     actor: str
@@ -154,12 +167,15 @@ async def set_budget(db: Connection, wallet: LockedWallet, order: BudgetOrder, *
     start, end = window_of(order.period, at)
     await db.execute(SET, key, order.organization_id, order.actor, order.period.value, order.limit, start)
     row = await db.fetch_one(USED_SINCE, wallet.id, order.actor, start)
-    used: Decimal = row["used"] if row is not None else Decimal(0)
-    await db.execute(START_WINDOW, key, start, used)
+    counted: Decimal = row["used"] if row is not None else Decimal(0)
+    await db.execute(START_WINDOW, key, start, counted)
     await db.execute(FLAG, wallet.id)
     details = {"actor": order.actor, "period": order.period.value, "limit": f"{order.limit:f}"}
     await _record(db, order.organization_id, "budget.set", key, order.set_by, order.request_id, details)
-    return BudgetView(key, order.actor, order.period, order.limit, used, end)
+    # What overdue holds have used is given back when they are booked; for whoever looks now it is back already.
+    mine = [hold for hold in wallet.state.holds if hold.actor == order.actor and hold.held_at >= start]
+    over = sum((hold.tokens for hold in mine if hold.is_overdue(at)), Decimal(0))
+    return BudgetView(key, order.actor, order.period, order.limit, counted - over, end)
 
 
 async def remove_budget(
@@ -178,14 +194,24 @@ async def read_budgets(
     db: Connection, organization_id: UUID, *, at: datetime, limit: int, after: UUID | None
 ) -> list[BudgetView]:
     """The active budgets by id, those behind the given one; what is used is that of the present windows."""
-    day, week, month = (window_of(period, at) for period in BudgetPeriod)
-    ends = {BudgetPeriod.DAY: day[1], BudgetPeriod.WEEK: week[1], BudgetPeriod.MONTH: month[1]}
-    rows = await db.fetch(LIST, organization_id, day[0], week[0], month[0], after, limit)
-    return [
-        BudgetView(row["id"], row["actor"], period, row["limit_tokens"], row["used"], ends[period])
-        for row in rows
-        if (period := BudgetPeriod(row["period"]))
-    ]
+    rows = await db.fetch(LIST, organization_id, *_present_windows(at), at, after, limit)
+    return [_view(row, at) for row in rows]
+
+
+async def read_budget(db: Connection, budget_id: UUID, *, at: datetime) -> BudgetView | None:
+    """An active budget in its present window."""
+    row = await db.fetch_one(ONE, budget_id, *_present_windows(at), at)
+    return None if row is None else _view(row, at)
+
+
+def _present_windows(at: datetime) -> list[datetime]:
+    """Where the day, the week and the month of an instant begin."""
+    return [window_of(period, at)[0] for period in BudgetPeriod]
+
+
+def _view(row: Any, at: datetime) -> BudgetView:
+    period = BudgetPeriod(row["period"])
+    return BudgetView(row["id"], row["actor"], period, row["limit_tokens"], row["used"], window_of(period, at)[1])
 
 
 async def _record(

@@ -9,6 +9,7 @@ TABLES = {
     "WalletEntry": "token_balance_history",
     "Lot": "token_lots",
     "Hold": "token_holds",
+    "SpendBudget": "spend_budgets",
     "Purchase": "token_purchases",
     "Invoice": "token_invoices",
     "PaymentMethod": "payment_methods",

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Annotated, Self, TypeAlias
 
 import strawberry
+from graphql import GraphQLError
 
 from models import errors
 from models.batches import BATCH_MAX, spend_all_or_nothing
@@ -75,13 +76,19 @@ def _result(answer: Answer) -> SpendTokensSuccess | Problem:
     return SpendTokensSuccess.of(answer)
 
 
-def _order_or_refusal(info: Info, input: SpendTokensInput) -> SpendOrder | errors.Refusal:
-    """What is refused before anything is decided is remembered by nobody, as for a single spend."""
+def _order_or_refusal(info: Info, input: SpendTokensInput, position: int) -> SpendOrder | errors.Refusal:
+    """What is refused before anything is decided is remembered by nobody, as for a single spend.
+
+    Raises BAD_USER_INPUT for a spend that cannot be read at all, and says at which position.
+    """
     try:
         order = spend_order(info, input)
         check_amount(order.tokens)
     except errors.Refusal as refusal:
         return refusal
+    except GraphQLError as error:
+        error.extensions = {**(error.extensions or {}), "position": position}
+        raise
     return order
 
 
@@ -104,7 +111,7 @@ class BatchMutations:
         refuse_when_disabled(info)
         if not 1 <= len(input.spends) <= BATCH_MAX:
             raise errors.InvalidBatch(minimum=1, maximum=BATCH_MAX)
-        planned = [_order_or_refusal(info, one) for one in input.spends]
+        planned = [_order_or_refusal(info, one, position) for position, one in enumerate(input.spends)]
         orders = [order for order in planned if isinstance(order, SpendOrder)]
         if input.mode is BatchMode.ALL_OR_NOTHING and len(orders) < len(planned):
             answers = _none_of(planned)

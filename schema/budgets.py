@@ -16,7 +16,6 @@ from models.wallets import ensure_wallet
 from rules.permissions import Permission
 from rules.pricing import TOKEN_PLACES, places_of
 from schema.context import Info
-from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.enums import BudgetPeriod
 from schema.ids import global_id, read_id
@@ -113,7 +112,8 @@ def check_limit(tokens: Decimal) -> None:
 @strawberry.type
 class BudgetQueries:
     @strawberry.field(
-        description="The budgets of an organization's members and API keys, in no particular order.",
+        description="The budgets of an organization's members and API keys, in no particular order. Null when the "
+        "organization is not the caller's.",
         directives=requires(Permission.TOKENS_VIEW),
     )
     async def spend_budgets(
@@ -124,11 +124,11 @@ class BudgetQueries:
         organization_id: Annotated[
             strawberry.ID | None, strawberry.argument(description="Whose; null for the caller's own.")
         ] = None,
-    ) -> Connection[SpendBudget]:
-        size, behind = page_size(first), read_key_cursor(after, of=BUDGETS)
+    ) -> Connection[SpendBudget] | None:
         owner = organization_of(info, organization_id)
         if owner is None:
-            raise public_error("There is no such organization.", ErrorCode.NOT_FOUND)
+            return None
+        size, behind = page_size(first), read_key_cursor(after, of=BUDGETS)
         async with connection() as db:
             views = await budgets.read_budgets(db, owner, at=info.context.now, limit=size + 1, after=behind)
         rows = [(key_cursor(view.id, of=BUDGETS), SpendBudget.of(view)) for view in views]

@@ -36,11 +36,10 @@ from schema.problems import (
     WalletNotFound,
     WalletSuspended,
 )
-from schema.scalars import clean_text, read_key
+from schema.scalars import clean_text, read_key, read_reference
 from schema.scope import refuse_when_disabled, wallet_owner
 
 TEXT_MAX = 500
-REFERENCE_MAX = 200
 HOLD_SECONDS = 300
 
 
@@ -251,14 +250,10 @@ ExtendHoldResult: TypeAlias = Annotated[
 def purpose_of(reference_type: str | None, reference_id: str | None, description: str) -> Purpose:
     """What the caller says tokens are for. Raises BAD_USER_INPUT."""
     return Purpose(
-        _reference(reference_type, "referenceType"),
-        _reference(reference_id, "referenceId"),
+        read_reference(reference_type, "referenceType"),
+        read_reference(reference_id, "referenceId"),
         clean_text(description, "description", length_max=TEXT_MAX),
     )
-
-
-def _reference(value: str | None, name: str) -> str | None:
-    return None if value is None else clean_text(value, name, length_min=1, length_max=REFERENCE_MAX)
 
 
 def _owner_and_hold(info: Info, organization_id: str | None, hold_id: str) -> tuple[UUID, UUID]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import strawberry
 
+from models.budgets import read_budget
 from models.database import Connection, connection
 from models.holds import read_hold
 from models.invoices import invoice_by_id
@@ -21,7 +22,7 @@ from models.wallets import read_entry, read_lot
 from rules.permissions import Permission
 from schema.access import AccessMutations, AccessQueries, Organization
 from schema.batches import BatchMutations
-from schema.budgets import BudgetMutations, BudgetQueries
+from schema.budgets import BudgetMutations, BudgetQueries, SpendBudget
 from schema.buying import BuyingMutations
 from schema.context import Info
 from schema.edge.masking import ErrorCode, public_error
@@ -69,7 +70,7 @@ async def find_node(info: Info, id: str) -> Node | None:
 
 
 async def find_owned(info: Info, db: Connection, kind: str, key: UUID) -> Node | None:
-    """A wallet, an entry, a lot, an invoice, a payment method or a notice of an organisation the caller may see."""
+    """Something that belongs to one organisation, when the caller may see that one."""
     owner = await owner_of(db, kind, key)
     if owner is None or not info.context.caller().may_see(owner):
         return None
@@ -90,6 +91,9 @@ async def find_owned(info: Info, db: Connection, kind: str, key: UUID) -> Node |
     if kind == "Notice":
         notice = await read_notice(db, key)
         return None if notice is None else Notice.of(notice)
+    if kind == "SpendBudget":
+        budget = await read_budget(db, key, at=info.context.now)
+        return None if budget is None else SpendBudget.of(budget)
     method = await find_payment_method(db, key)
     return None if method is None else PaymentMethod.of(method)
 

@@ -28,6 +28,7 @@ CARD_NUMBER = re.compile(
 )
 CARD_DIGITS_MAX = 19
 KEY_LENGTH_MAX = 255
+REFERENCE_LENGTH_MAX = 200
 
 Cursor = NewType("Cursor", str)
 
@@ -108,6 +109,11 @@ def clean_text(value: str, name: str, *, length_max: int, length_min: int = 0) -
 def read_key(value: str) -> str:
     """An idempotency key: 1 to 255 characters, kept as it is but for spaces around it."""
     return clean_text(value, "idempotencyKey", length_max=KEY_LENGTH_MAX, length_min=1)
+
+
+def read_reference(value: str | None, name: str) -> str | None:
+    """The caller's own name for something, 1 to 200 characters, or None."""
+    return None if value is None else clean_text(value, name, length_max=REFERENCE_LENGTH_MAX, length_min=1)
 
 
 def _holds_card_number(text: str) -> bool:

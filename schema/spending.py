@@ -29,11 +29,10 @@ from schema.problems import (
     WalletNotFound,
     WalletSuspended,
 )
-from schema.scalars import clean_text, read_key
+from schema.scalars import clean_text, read_key, read_reference
 from schema.scope import refuse_when_disabled, wallet_owner
 
 TEXT_MAX = 500
-REFERENCE_MAX = 200
 GRANTABLE = frozenset({LotKind.BONUS, LotKind.PROMO, LotKind.PLAN})
 
 
@@ -125,15 +124,11 @@ def spend_order(info: Info, input: SpendTokensInput) -> spending.SpendOrder:
         tokens=input.tokens,
         key=read_key(input.idempotency_key),
         actor=info.context.caller().name,
-        reference_type=_reference(input.reference_type, "referenceType"),
-        reference_id=_reference(input.reference_id, "referenceId"),
+        reference_type=read_reference(input.reference_type, "referenceType"),
+        reference_id=read_reference(input.reference_id, "referenceId"),
         description=clean_text(input.description, "description", length_max=TEXT_MAX),
         request_id=info.context.request_id,
     )
-
-
-def _reference(value: str | None, name: str) -> str | None:
-    return None if value is None else clean_text(value, name, length_min=1, length_max=REFERENCE_MAX)
 
 
 def grant_order(info: Info, input: GrantTokensInput) -> granting.GrantOrder:

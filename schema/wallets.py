@@ -51,6 +51,7 @@ from schema.pages import (
 )
 from schema.payment_methods import PaymentMethod
 from schema.purchases import Purchase
+from schema.scalars import read_reference
 from schema.scope import organization_of
 
 
@@ -259,6 +260,7 @@ class Wallet(Node):
         reference_id: Annotated[str | None, strawberry.argument(description="Only holds for this one.")] = None,
     ) -> Connection[Hold]:
         size, before = page_size(first), read_moment(after, of=HOLDS)
+        reference = read_reference(reference_type, "referenceType"), read_reference(reference_id, "referenceId")
         async with connection() as db:
             views = await read_holds(
                 db,
@@ -267,7 +269,7 @@ class Wallet(Node):
                 limit=size + 1,
                 before=before,
                 statuses=[status.value for status in statuses] if statuses else None,
-                reference=(reference_type, reference_id),
+                reference=reference,
             )
         rows = [(moment_cursor(view.held_at, view.id, of=HOLDS), Hold.of(view)) for view in views]
         return page_of(rows, size, continued=after is not None)

@@ -33,6 +33,9 @@ GRANTED, PAID = "GrantTokensSuccess", "StartPurchaseSuccess"
 SPENT, KEPT, LATE = "SpendTokensSuccess", "PaymentMethodSuccess", "PurchaseNotCancellable"
 NO_ORG, NO_BUY = "OrganizationNotFound", "PurchaseNotFound"
 READ, RAN = "MarkNoticesReadSuccess", "RunBackgroundJobSuccess"
+HELD, TAKEN, FREED, LONGER = "HoldTokensSuccess", "CaptureHoldSuccess", "ReleaseHoldSuccess", "ExtendHoldSuccess"
+CAPPED, LIFTED = "SetSpendBudgetSuccess", "RemoveSpendBudgetSuccess"
+NO_HOLD, NO_CAP = "HoldNotFound", "BudgetNotFound"
 QUOTE, ORDER, WRONG, OVER = "PriceQuote", "Purchase", "SignInRefused", "SessionEnded"
 #                                     nobody   expired forged without foreign     member   platform administrator
 MATRIX: Mapping[str, tuple[str, ...]] = {
@@ -50,6 +53,14 @@ MATRIX: Mapping[str, tuple[str, ...]] = {
     "Mutation.startPurchase":           (ANON,   ANON, ANON, NO,     GONE,        PAID,    NO,      PAID),
     "Mutation.cancelPurchase":          (ANON,   ANON, ANON, NO,     NO_BUY,      LATE,    NO,      LATE),
     "Mutation.spendTokens":             (ANON,   ANON, ANON, NO,     GONE,        SPENT,   NO,      SPENT),
+    "Mutation.spendTokensBatch":        (ANON,   ANON, ANON, NO,     GONE,        SPENT,   NO,      SPENT),
+    "Mutation.holdTokens":              (ANON,   ANON, ANON, NO,     GONE,        HELD,    NO,      HELD),
+    "Mutation.extendHold":              (ANON,   ANON, ANON, NO,     NO_HOLD,     LONGER,  NO,      LONGER),
+    "Mutation.captureHold":             (ANON,   ANON, ANON, NO,     NO_HOLD,     TAKEN,   NO,      TAKEN),
+    "Mutation.releaseHold":             (ANON,   ANON, ANON, NO,     NO_HOLD,     FREED,   NO,      FREED),
+    "Query.spendBudgets":               (ANON,   ANON, ANON, NO,     "null",      "data",  "data",  "data"),
+    "Mutation.setSpendBudget":          (ANON,   ANON, ANON, NO,     GONE,        CAPPED,  NO,      CAPPED),
+    "Mutation.removeSpendBudget":       (ANON,   ANON, ANON, NO,     NO_CAP,      LIFTED,  NO,      LIFTED),
     "Mutation.grantTokens":             (ANON,   ANON, ANON, NO,     GONE,        GRANTED, GRANTED, GRANTED),
     "Mutation.addPaymentMethod":        (ANON,   ANON, ANON, NO,     NO_ORG,      KEPT,    NO,      KEPT),
     "Mutation.setDefaultPaymentMethod": (ANON,   ANON, ANON, NO,     NO_ORG,      KEPT,    NO,      KEPT),
@@ -67,11 +78,18 @@ MATRIX: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 # What these answers mean is that something has happened.
-DONE = {PAID, SPENT, GRANTED, KEPT, READ, RAN}
+DONE = {PAID, SPENT, GRANTED, KEPT, READ, RAN, HELD, TAKEN, FREED, LONGER, CAPPED, LIFTED}
 DEMANDED = {
     "startPurchase": "tokens.purchase",
     "cancelPurchase": "tokens.purchase",
     "spendTokens": "tokens.spend",
+    "spendTokensBatch": "tokens.spend",
+    "holdTokens": "tokens.spend",
+    "extendHold": "tokens.spend",
+    "captureHold": "tokens.spend",
+    "releaseHold": "tokens.spend",
+    "setSpendBudget": "tokens.configure",
+    "removeSpendBudget": "tokens.configure",
     "grantTokens": "finance.manage",
     "addPaymentMethod": "tokens.purchase",
     "setDefaultPaymentMethod": "tokens.purchase",

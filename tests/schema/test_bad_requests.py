@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from schema.pages import ENTRIES, FEED, INVOICES, LOTS, PURCHASES
+from schema.pages import ENTRIES, FEED, HOLDS, INVOICES, LOTS, PURCHASES
 from tests.builders import Member
 from tests.schema.clients.documents import answered
 from tests.schema.clients.scene import a_scene
@@ -14,7 +14,7 @@ from tests.schema.clients.streams import stream
 from tests.simulators.world import World
 
 BAD = "BAD_USER_INPUT"
-LISTS = {"entries": ENTRIES, "lots": LOTS, "purchases": PURCHASES, "invoices": INVOICES}
+LISTS = {"entries": ENTRIES, "lots": LOTS, "holds": HOLDS, "purchases": PURCHASES, "invoices": INVOICES}
 SOME_KEY = UUID(int=7)
 TOP = "query ($first: Int! = 20, $after: Cursor) { answer: purchases(first: $first, after: $after) { __typename } }"
 WATCH = "subscription ($after: Cursor) { walletUpdated(after: $after) { sequence } }"
@@ -121,7 +121,7 @@ async def test_a_stream_takes_only_cursors_of_the_feed(world: World) -> None:
     forged = {cursor: await first_told(cursor) for cursor in forged_cursors(FEED)}
 
     # then
-    assert foreign == {ENTRIES: BAD, LOTS: BAD, PURCHASES: BAD, INVOICES: BAD, FEED: "data"}
+    assert foreign == {ENTRIES: BAD, LOTS: BAD, HOLDS: BAD, PURCHASES: BAD, INVOICES: BAD, FEED: "data"}
     assert {cursor: told for cursor, told in forged.items() if told != BAD} == {}
     assert await first_told(sealed("feed:999999")) == "CURSOR_UNKNOWN"
 
@@ -172,7 +172,7 @@ BODIES = {
     b'{"query": "{ viewer { id } }", "variables": {"x": "\xff"}}': 400,
     b"[" * 5000: 400,
     b'[{"query": "{ viewer { id } }"}]': 400,
-    b'{"query": "' + b"x" * 70_000 + b'"}': 413,
+    b'{"query": "' + b"x" * 270_000 + b'"}': 413,
 }
 
 

@@ -5,12 +5,16 @@ from typing import Any
 import asyncpg
 import pytest
 
+from schema.ids import global_id
 from tests.builders import EVERYTHING, a_member
 from tests.schema.clients.books import everything
-from tests.schema.clients.scene import a_scene, unknown_id
+from tests.schema.clients.scene import Scene, a_scene, unknown_id
 from tests.simulators.world import World
 
-OWNED = ("Organization", "Wallet", "WalletEntry", "Lot", "Purchase", "Invoice", "PaymentMethod", "Notice")
+OWNED = (
+    "Organization", "Wallet", "WalletEntry", "Lot", "Purchase", "Invoice", "PaymentMethod", "Notice", "Hold",
+    "SpendBudget",
+)  # fmt: skip
 
 NODES = "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
 ALL_OF_IT = """
@@ -21,12 +25,14 @@ query ($org: ID) {
     organizationId
     entries { nodes { id draws { lotId } } }
     lots { nodes { id purchaseId } }
+    holds { nodes { id parts { lotId } } }
     purchases { nodes { id organizationId invoice { id purchaseId lines { description } } workflow { id } } }
     invoices { nodes { id purchaseId } }
     paymentMethods { id }
   }
   notices(organizationId: $org) { nodes { id lotId } }
   purchases(organizationId: $org) { nodes { id } }
+  spendBudgets(organizationId: $org) { nodes { id subjectId } }
 }
 """
 REFUSED_WITH_FOREIGN_IDS = {
@@ -41,14 +47,40 @@ REFUSED_WITH_FOREIGN_IDS = {
     'startPurchase(input: { tokens: "5", idempotencyKey: "k", organizationId: $org })': "WalletNotFound",
     'spendTokens(input: { tokens: "5", idempotencyKey: "k", organizationId: $org })': "WalletNotFound",
     'grantTokens(input: { tokens: "5", idempotencyKey: "k", reason: "r", organizationId: $org })': "WalletNotFound",
+    'holdTokens(input: { tokens: "5", idempotencyKey: "k", organizationId: $org })': "WalletNotFound",
+    'captureHold(input: { holdId: $hold, idempotencyKey: "k", organizationId: $org })': "HoldNotFound",
+    'releaseHold(input: { holdId: $hold, idempotencyKey: "k", organizationId: $org })': "HoldNotFound",
+    'extendHold(input: { holdId: $hold, idempotencyKey: "k", organizationId: $org })': "HoldNotFound",
+    'setSpendBudget(input: { subjectId: $ada, period: DAY, tokens: "5" })': "BudgetSubjectNotFound",
+    'setSpendBudget(input: { subjectId: $ada, period: DAY, tokens: "5", organizationId: $org })': "WalletNotFound",
+    "removeSpendBudget(input: { budgetId: $budget })": "BudgetNotFound",
+    "removeSpendBudget(input: { budgetId: $budget, organizationId: $org })": "BudgetNotFound",
 }
+
+
+# Decided in the caller's own wallet, which has no such hold; so the caller's own key remembers it, and nothing else.
+REMEMBERED_AT_HOME = ("captureHold", "releaseHold", "extendHold")
 
 
 def declared(field: str) -> str:
     """The mutation with those variables declared that it uses."""
-    types = {"org": "$org: ID!", "purchase": "$purchase: ID!", "method": "$method: ID!", "notice": "$notice: ID!"}
-    wanted = ", ".join(text for name, text in types.items() if f"${name}" in field)
+    names = ("org", "purchase", "method", "hold", "budget", "ada", "notice")
+    wanted = ", ".join(f"${name}: ID!" for name in names if f"${name}" in field)
     return f"mutation ({wanted}) {{ {field} {{ __typename }} }}"
+
+
+def used_by(field: str, scene: Scene, org: str) -> dict[str, str]:
+    """The ids that a mutation uses, all of them Aurora's but for the organisation it names."""
+    ids = {
+        "org": org,
+        "purchase": scene.purchase,
+        "method": scene.method,
+        "hold": scene.hold,
+        "budget": scene.budget,
+        "ada": global_id("Viewer", scene.ada.id),
+        "notice": scene.notice,
+    }
+    return {name: value for name, value in ids.items() if f"${name}" in field}
 
 
 def ids_in(value: Any) -> set[str]:
@@ -94,7 +126,9 @@ async def test_a_wallet_read_to_its_depth_holds_no_id_of_another_organization(wo
     # then
     assert aurora <= seen_at_home
     assert aurora & seen_next_door == set()
-    assert asked_for == {"organization": None, "wallet": None, "purchases": None, "notices": None}
+    assert asked_for == {
+        "organization": None, "wallet": None, "purchases": None, "notices": None, "spendBudgets": None,
+    }  # fmt: skip
 
 
 async def test_invoices_and_purchases_of_others_look_like_those_that_never_were(world: World) -> None:
@@ -117,20 +151,42 @@ async def test_a_mutation_with_foreign_ids_is_refused_and_leaves_no_trace(
     # given
     scene = await a_scene(world)
     eve = await a_member(scene.boreal, permissions=(*EVERYTHING, "finance.manage"))
-    ids = {"org": scene.aurora.global_id, "purchase": scene.purchase, "method": scene.method, "notice": scene.notice}
     await world.token_of(eve)
     before = await everything(owner)
 
     # when
     answers = {}
     for field in REFUSED_WITH_FOREIGN_IDS:
-        used = {name: value for name, value in ids.items() if f"${name}" in field}
-        told = await world.data(declared(field), eve, **used)
+        told = await world.data(declared(field), eve, **used_by(field, scene, scene.aurora.global_id))
         answers[field] = next(iter(told.values()))["__typename"]
 
     # then
     assert answers == REFUSED_WITH_FOREIGN_IDS
     assert await everything(owner) == before
+    assert await world.broken_rules() == []
+
+
+async def test_a_hold_of_another_organization_is_not_in_ones_own_wallet(
+    world: World, owner: asyncpg.Connection
+) -> None:
+    # given
+    scene = await a_scene(world)
+    await world.token_of(scene.bjorn)
+    before = await everything(owner)
+
+    # when
+    answers = []
+    for name in REMEMBERED_AT_HOME:
+        field = f'{name}(input: {{ holdId: $hold, idempotencyKey: "theirs" }})'
+        told = await world.data(declared(field), scene.bjorn, hold=scene.hold)
+        answers.append(told[name]["__typename"])
+
+    # then
+    assert answers == ["HoldNotFound"] * 3
+    after = await everything(owner)
+    assert {table for table in after if after[table] != before[table]} == {"idempotency_keys"}
+    keys = await owner.fetch("SELECT organization_id FROM idempotency_keys WHERE key = 'theirs'")
+    assert [key["organization_id"] for key in keys] == [scene.boreal.id] * 3
     assert await world.broken_rules() == []
 
 
@@ -156,6 +212,7 @@ QUERIES_ABOUT_NOBODY = (
     "query ($org: ID!) { wallet(organizationId: $org) { id } }",
     "query ($org: ID!) { organization(id: $org) { id } }",
     "query ($org: ID!) { purchases(organizationId: $org) { nodes { id } } }",
+    "query ($org: ID!) { spendBudgets(organizationId: $org) { nodes { id } } }",
 )
 ADMINISTRATION_OF_NOBODY = {
     'query ($org: ID!) { priceQuote(tokens: "5", organizationId: $org) { __typename } }': "WalletNotFound",
@@ -181,9 +238,7 @@ async def test_an_administrator_who_names_no_organization_is_told_so(
     # when
     answers = {}
     for query in (*QUERIES_ABOUT_NOBODY, *ADMINISTRATION_OF_NOBODY):
-        ids = {"method": scene.method, "notice": scene.notice}
-        variables = {"org": named} | {name: value for name, value in ids.items() if f"${name}" in query}
-        answers[query] = next(iter((await world.data(query, admin, **variables)).values()))
+        answers[query] = next(iter((await world.data(query, admin, **used_by(query, scene, named))).values()))
 
     # then
     typed = {query: answers[query]["__typename"] for query in ADMINISTRATION_OF_NOBODY}
@@ -191,5 +246,5 @@ async def test_an_administrator_who_names_no_organization_is_told_so(
     changed = {query: answer for query in typed for name, answer in by_id.items() if name in query}
     assert typed == {**ADMINISTRATION_OF_NOBODY, **changed}
     empty: object = {"nodes": []} if organization == "unknown" else None
-    assert [answers[query] for query in QUERIES_ABOUT_NOBODY] == [None, None, empty]
+    assert [answers[query] for query in QUERIES_ABOUT_NOBODY] == [None, None, empty, empty]
     assert await everything(owner) == before

@@ -53,9 +53,18 @@ WHILE_OFF = {
     "Query.node": "Purchase",
     "Query.nodes": "data",
     "Query.notices": "data",
+    "Query.spendBudgets": "data",
     "Query.backgroundJobs": "data",
     "Mutation.startPurchase": REFUSED,
     "Mutation.spendTokens": REFUSED,
+    "Mutation.spendTokensBatch": REFUSED,
+    "Mutation.holdTokens": REFUSED,
+    "Mutation.captureHold": REFUSED,
+    "Mutation.extendHold": REFUSED,
+    # A hold may be given up: that only gives back.
+    "Mutation.releaseHold": "ReleaseHoldSuccess",
+    "Mutation.setSpendBudget": "SetSpendBudgetSuccess",
+    "Mutation.removeSpendBudget": "RemoveSpendBudgetSuccess",
     # A purchase under way may be given up.
     "Mutation.cancelPurchase": "PurchaseNotCancellable",
     # Finance makes amends while customers wait.

@@ -19,6 +19,7 @@ from temporalio.worker import Replayer
 
 from models.database import connection
 from models.reconciliation import violations
+from schema.context import Product
 from schema.ids import read_id
 from server import application, running, uvicorn_config
 from settings import Settings
@@ -75,6 +76,7 @@ class World:
     mailbox: Mailbox
     http: httpx2.AsyncClient
     url: str
+    product: Product
     started: list[str] = field(default_factory=list)
     is_replayed_at_the_end: bool = True
 
@@ -99,7 +101,7 @@ class World:
         stack.push_async_callback(_stop, server, serving)
         http = await stack.enter_async_context(httpx2.AsyncClient(timeout=30))
         url = f"http://127.0.0.1:{settings.port}"
-        world = cls(settings, environment, mailbox, http, url)
+        world = cls(settings, environment, mailbox, http, url, product)
         if with_worker:
             await stack.enter_async_context(on_duty(settings, environment.client))
         stack.push_async_callback(world.close_stories)

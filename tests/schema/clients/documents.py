@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rules.identity import derived_id
+from schema.ids import global_id
 from tests.schema.clients.scene import Scene
 
 
@@ -45,6 +47,46 @@ DOCUMENTS: Mapping[str, Document] = {
         """mutation ($org: ID!) { spendTokens(input: {
             organizationId: $org, tokens: "1", idempotencyKey: "matrix" }) { __typename } }""",
         ("org",),
+    ),
+    "Mutation.spendTokensBatch": Document(
+        """mutation ($org: ID!) { spendTokensBatch(input: { spends: [{
+            organizationId: $org, tokens: "1", idempotencyKey: "matrix batch" }] }) {
+            __typename ... on SpendTokensBatchSuccess { items { result { __typename } } } } }""",
+        ("org",),
+    ),
+    "Mutation.holdTokens": Document(
+        """mutation ($org: ID!) { holdTokens(input: {
+            organizationId: $org, tokens: "1", idempotencyKey: "matrix" }) { __typename } }""",
+        ("org",),
+    ),
+    "Mutation.extendHold": Document(
+        """mutation ($org: ID!, $hold: ID!) { extendHold(input: {
+            organizationId: $org, holdId: $hold, ttlSeconds: 172800, idempotencyKey: "matrix" }) { __typename } }""",
+        ("org", "hold"),
+    ),
+    "Mutation.captureHold": Document(
+        """mutation ($org: ID!, $hold: ID!) { captureHold(input: {
+            organizationId: $org, holdId: $hold, idempotencyKey: "matrix" }) { __typename } }""",
+        ("org", "hold"),
+    ),
+    # The hold of `holdTokens` above, when that caller could place it.
+    "Mutation.releaseHold": Document(
+        """mutation ($org: ID!, $placed: ID!) { releaseHold(input: {
+            organizationId: $org, holdId: $placed, idempotencyKey: "matrix" }) { __typename } }""",
+        ("org", "placed"),
+    ),
+    "Query.spendBudgets": Document(
+        "query ($org: ID!) { spendBudgets(organizationId: $org) { nodes { id left } } }", ("org",)
+    ),
+    "Mutation.setSpendBudget": Document(
+        """mutation ($org: ID!, $ada: ID!) { setSpendBudget(input: {
+            organizationId: $org, subjectId: $ada, period: DAY, tokens: "500" }) { __typename } }""",
+        ("org", "ada"),
+    ),
+    "Mutation.removeSpendBudget": Document(
+        """mutation ($org: ID!, $budget: ID!) { removeSpendBudget(input: {
+            organizationId: $org, budgetId: $budget }) { __typename } }""",
+        ("org", "budget"),
     ),
     "Mutation.grantTokens": Document(
         """mutation ($org: ID!) { grantTokens(input: {
@@ -108,6 +150,10 @@ def variables_of(document: Document, scene: Scene) -> dict[str, object]:
         "wallet": scene.wallet,
         "number": scene.invoice_number,
         "notice": scene.notice,
+        "hold": scene.hold,
+        "placed": global_id("Hold", derived_id("hold", scene.aurora.id, "matrix")),
+        "budget": scene.budget,
+        "ada": global_id("Viewer", scene.ada.id),
         "start": scene.start,
     }
     return {name: known[name] for name in document.variables}
@@ -121,6 +167,9 @@ def told(answer: Mapping[str, Any]) -> str:
     (value,) = answer["data"].values()
     if value in (None, [None]):
         return "null"
+    if isinstance(value, dict) and "items" in value:
+        # Of a batch, what became of its one spend.
+        (value,) = (item["result"] for item in value["items"])
     return str(value["__typename"]) if isinstance(value, dict) and "__typename" in value else "data"
 
 

@@ -21,6 +21,10 @@ from tests.builders import (
 from tests.simulators.world import World
 
 ENTRIES = "{ wallet { id entries { nodes { id } } lots { nodes { id } } invoices { nodes { id number } } } }"
+HOLD = """mutation ($input: HoldTokensInput!) { holdTokens(input: $input) {
+  ... on HoldTokensSuccess { hold { id } } ... on Problem { code } } }"""
+SET_BUDGET = """mutation ($input: SetSpendBudgetInput!) { setSpendBudget(input: $input) {
+  ... on SetSpendBudgetSuccess { budget { id } } ... on Problem { code } } }"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class Scene:
     invoice: str
     invoice_number: str
     notice: str
+    hold: str
+    budget: str
     start: str
 
     def owned(self) -> dict[str, str]:
@@ -53,11 +59,14 @@ class Scene:
             "Invoice": self.invoice,
             "PaymentMethod": self.method,
             "Notice": self.notice,
+            "Hold": self.hold,
+            "SpendBudget": self.budget,
         }
 
 
 async def a_scene(world: World) -> Scene:
-    """Aurora's purchase of 100 tokens is over, its letters are out, and it has a notice; Boreal has an empty wallet."""
+    """Aurora's purchase of 100 tokens is over, its letters are out, and it has a notice. Ada holds 10 of the tokens and
+    may use 1,000 a month. Boreal has a wallet and nothing in it."""
     aurora, boreal = await an_organization("Aurora Clinics"), await an_organization("Boreal Insurance")
     ada, bjorn = await a_member(aurora), await a_member(boreal, permissions=EVERYTHING)
     package, method = await a_package("100"), await a_payment_method(aurora)
@@ -67,6 +76,10 @@ async def a_scene(world: World) -> Scene:
     await gateway_has_told(purchases=1)
     wallet = (await world.data(ENTRIES, ada))["wallet"]
     (invoice,) = wallet["invoices"]["nodes"]
+    budget = {"subjectId": global_id("Viewer", ada.id), "period": "MONTH", "tokens": "1000"}
+    capped = (await world.data(SET_BUDGET, ada, input=budget))["setSpendBudget"]["budget"]
+    hold = {"tokens": "10", "idempotencyKey": "the scene", "ttlSeconds": 86_400}
+    held = (await world.data(HOLD, ada, input=hold))["holdTokens"]["hold"]
     return Scene(
         aurora=aurora,
         boreal=boreal,
@@ -81,6 +94,8 @@ async def a_scene(world: World) -> Scene:
         invoice=invoice["id"],
         invoice_number=invoice["number"],
         notice=await a_notice(aurora, wallet["lots"]["nodes"][0]["id"]),
+        hold=held["id"],
+        budget=capped["id"],
         start=sequence_cursor(0, of=FEED),
     )
 
