@@ -7,8 +7,10 @@ import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from rules.entries import EntryKind
+from rules.explanations import LotState
 from rules.lots import LotKind
 from rules.purchases import PurchaseStatus, PurchaseType
+from rules.terms import WalletSetting
 
 EnumType = TypeVar("EnumType", bound=Enum)
 
@@ -48,6 +50,26 @@ _shown(
     },
 )
 _shown(
+    LotState,
+    "Why the tokens of a lot count at an instant, or do not.",
+    {
+        LotState.COUNTS: "What is not held of it can be used.",
+        LotState.NOT_YET_EFFECTIVE: "Its time has not come.",
+        LotState.EXPIRED: "Its time was over before its tokens were.",
+        LotState.EXHAUSTED: "All of its tokens were spent, taken back or corrected away.",
+    },
+)
+_shown(
+    WalletSetting,
+    "What can be set of a wallet.",
+    {
+        WalletSetting.PRICE_PER_TOKEN: "The price per token before tax, in the wallet's currency.",
+        WalletSetting.TAX_RATE: "The tax, as a share of one.",
+        WalletSetting.PAYMENT_TERMS_DAYS: "Days until an invoice is due.",
+        WalletSetting.VALIDITY_DAYS: "Days until bought tokens expire.",
+    },
+)
+_shown(
     PurchaseStatus,
     "How far a purchase has come.",
     {
@@ -72,4 +94,4 @@ _shown(
     },
 )
 
-__all__ = ["EntryKind", "LotKind", "PurchaseStatus", "PurchaseType"]
+__all__ = ["EntryKind", "LotKind", "LotState", "PurchaseStatus", "PurchaseType", "WalletSetting"]

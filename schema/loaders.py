@@ -1,15 +1,18 @@
 """Rows that many objects of one answer need, fetched together; new for every operation, so nothing is ever stale."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
 from models.database import connection
 from models.invoices import InvoiceLineView, InvoiceView, invoices_of_purchases, read_lines_of
+from models.past import EntryBehind, entries_behind
 from models.wallets import DrawView, read_draws
 
 BATCH_MAX = 500
+ENTRIES_BEHIND_A_LOT = 5
 
 
 class Loaders:
@@ -19,6 +22,7 @@ class Loaders:
         self._draws: DataLoader[UUID, list[DrawView]] | None = None
         self._invoices: DataLoader[UUID, InvoiceView | None] | None = None
         self._lines: DataLoader[UUID, tuple[InvoiceLineView, ...]] | None = None
+        self._entries_behind: DataLoader[tuple[UUID, datetime], list[EntryBehind]] | None = None
 
     @property
     def draws(self) -> DataLoader[UUID, list[DrawView]]:
@@ -38,6 +42,12 @@ class Loaders:
         self._lines = self._lines or DataLoader(_load_lines, max_batch_size=BATCH_MAX)
         return self._lines
 
+    @property
+    def entries_behind(self) -> DataLoader[tuple[UUID, datetime], list[EntryBehind]]:
+        """The newest entries behind a lot up to an instant, by both."""
+        self._entries_behind = self._entries_behind or DataLoader(_load_entries_behind, max_batch_size=BATCH_MAX)
+        return self._entries_behind
+
 
 async def _load_draws(entry_ids: Sequence[UUID]) -> Sequence[list[DrawView]]:
     async with connection() as db:
@@ -55,3 +65,14 @@ async def _load_lines(invoice_ids: Sequence[UUID]) -> Sequence[tuple[InvoiceLine
     async with connection() as db:
         found = await read_lines_of(db, invoice_ids)
     return [found[invoice_id] for invoice_id in invoice_ids]
+
+
+async def _load_entries_behind(asked: Sequence[tuple[UUID, datetime]]) -> Sequence[list[EntryBehind]]:
+    """One statement for each instant that is asked about, of which an answer has one."""
+    found: dict[tuple[UUID, datetime], list[EntryBehind]] = {}
+    async with connection() as db:
+        for at in dict.fromkeys(instant for _, instant in asked):
+            lots = [lot_id for lot_id, instant in asked if instant == at]
+            behind = await entries_behind(db, lots, at=at, limit=ENTRIES_BEHIND_A_LOT)
+            found |= {(lot_id, at): entries for lot_id, entries in behind.items()}
+    return [found[one] for one in asked]

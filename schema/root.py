@@ -18,11 +18,14 @@ from models.payment_methods import find_payment_method
 from models.wallets import read_entry, read_lot
 from rules.permissions import Permission
 from schema.access import AccessMutations, AccessQueries, Organization
+from schema.adjusting import AdjustingMutations
+from schema.administration import AdministrationMutations
 from schema.buying import BuyingMutations
 from schema.context import Info
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.edge.schema import EdgeSchema, build_schema, utc_now
+from schema.explanations import ExplanationQueries
 from schema.ids import read_any_id
 from schema.invoices import Invoice, InvoiceQueries
 from schema.nodes import Node
@@ -82,7 +85,7 @@ async def find_owned(info: Info, db: Connection, kind: str, key: UUID) -> Node |
 
 
 @strawberry.type(description="Everything that can be read.")
-class Query(AccessQueries, WalletQueries, PackageQueries, PurchaseQueries, InvoiceQueries):
+class Query(AccessQueries, WalletQueries, ExplanationQueries, PackageQueries, PurchaseQueries, InvoiceQueries):
     @strawberry.field(
         description="Anything by its global id. Null when there is none or it is not the caller's.",
         directives=requires(Permission.TOKENS_VIEW),
@@ -105,7 +108,14 @@ class Query(AccessQueries, WalletQueries, PackageQueries, PurchaseQueries, Invoi
 
 
 @strawberry.type(description="Everything that can be changed.")
-class Mutation(AccessMutations, BuyingMutations, SpendingMutations, PaymentMethodMutations):
+class Mutation(
+    AccessMutations,
+    BuyingMutations,
+    SpendingMutations,
+    AdjustingMutations,
+    AdministrationMutations,
+    PaymentMethodMutations,
+):
     pass
 
 

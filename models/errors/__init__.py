@@ -5,7 +5,8 @@
     │           IdempotencyConflict, TokenSystemDisabled
     ├── buying: PackageNotFound, PackageWithdrawn, PriceChanged, PaymentMethodNotFound, PaymentMethodRejected,
     │           PurchaseNotFound, PurchaseNotCancellable
-    └── access: OrganizationNotFound, SignInRefused, SessionEnded
+    ├── access: OrganizationNotFound, SignInRefused, SessionEnded
+    └── administration: InvalidSetting, SettingNotAllowed
 
 A refusal is an answer, not a fault: nothing moved, and the caller is told why in fields, not in prose. Refusals of
 operations with an idempotency key are remembered and given again. Anything else that is raised is a fault.
@@ -16,6 +17,7 @@ from models.errors.access import (
     SessionEnded,
     SignInRefused,
 )
+from models.errors.administration import InvalidSetting, SettingNotAllowed
 from models.errors.buying import (
     PackageNotFound,
     PackageWithdrawn,
@@ -40,6 +42,7 @@ __all__ = [
     "IdempotencyConflict",
     "InsufficientTokens",
     "InvalidExpiry",
+    "InvalidSetting",
     "InvalidTokens",
     "OrganizationNotFound",
     "PackageNotFound",
@@ -51,6 +54,7 @@ __all__ = [
     "PurchaseNotFound",
     "Refusal",
     "SessionEnded",
+    "SettingNotAllowed",
     "SignInRefused",
     "TokenSystemDisabled",
     "WalletNotFound",

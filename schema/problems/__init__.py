@@ -5,12 +5,13 @@ from typing import Any
 from strawberry.schema.exception_handlers import ExceptionHandler
 
 from models import errors
-from schema.problems import access, buying, tokens
+from schema.problems import access, administration, buying, tokens
 from schema.problems.access import (
     OrganizationNotFound,
     SessionEnded,
     SignInRefused,
 )
+from schema.problems.administration import InvalidSetting, SettingNotAllowed
 from schema.problems.buying import (
     PackageNotFound,
     PackageWithdrawn,
@@ -37,6 +38,7 @@ __all__ = [
     "IdempotencyConflict",
     "InsufficientTokens",
     "InvalidExpiry",
+    "InvalidSetting",
     "InvalidTokens",
     "OrganizationNotFound",
     "PackageNotFound",
@@ -48,6 +50,7 @@ __all__ = [
     "PurchaseNotCancellable",
     "PurchaseNotFound",
     "SessionEnded",
+    "SettingNotAllowed",
     "SignInRefused",
     "TokenSystemDisabled",
     "WalletNotFound",
@@ -55,7 +58,7 @@ __all__ = [
     "problem_of",
 ]
 
-PROBLEMS: Shown = {**tokens.PROBLEMS, **buying.PROBLEMS, **access.PROBLEMS}
+PROBLEMS: Shown = {**tokens.PROBLEMS, **buying.PROBLEMS, **access.PROBLEMS, **administration.PROBLEMS}
 
 
 def problem_of(refusal: errors.Refusal) -> Problem:
