@@ -98,12 +98,21 @@ def _by_moment(question: _Question, wanted: EntryFilter, before: int | None) -> 
         conditions.append(f"e.change_type = ANY ({question.given(sorted(set(wanted.kinds)))}::text[])")
     if wanted.occurred_from is not None:
         conditions.append(f"e.occurred_at >= {question.given(wanted.occurred_from)}")
-    if wanted.occurred_until is not None:
-        conditions.append(f"e.occurred_at < {question.given(wanted.occurred_until)}")
     if before is not None:
-        place = f"{question.given(before)}::bigint"
-        conditions += [f"(e.occurred_at, e.sequence) < ({MOMENT_OF.format(place)}, {place})", f"{place} > 0"]
+        conditions.append(_behind_moment(question, wanted.occurred_until, before))
+    elif wanted.occurred_until is not None:
+        conditions.append(f"e.occurred_at < {question.given(wanted.occurred_until)}")
     return f"{ENTRY_COLUMNS} {source} WHERE {' AND '.join(conditions)} {BY_MOMENT}"
+
+
+def _behind_moment(question: _Question, until: datetime | None, before: int) -> str:
+    """Behind a place, and before `until`: as one bound, for of two an index would use one and read past the other."""
+    place = f"{question.given(before)}::bigint"
+    moment, last = MOMENT_OF.format(place), place
+    if until is not None:
+        end = f"{question.given(until)}::timestamptz"
+        moment, last = f"least({moment}, {end})", f"CASE WHEN {moment} < {end} THEN {place} ELSE 0 END"
+    return f"(e.occurred_at, e.sequence) < ({moment}, {last}) AND {place} > 0"
 
 
 def _by_draw(question: _Question, wanted: EntryFilter, before: int | None) -> str:
