@@ -6,6 +6,7 @@ from uuid import UUID
 
 import strawberry
 from strawberry import Maybe, Some
+from strawberry.utils.str_converters import to_camel_case
 
 from models import administration, errors
 from models.database import retrying
@@ -28,16 +29,16 @@ from schema.wallets import Wallet, wallet_of
 )
 class UpdateWalletSettingsInput:
     organization_id: strawberry.ID | None = strawberry.field(default=None, description="Null for the caller's own.")
-    price_per_token: Maybe[Decimal] = strawberry.field(
+    price_per_token: Maybe[Decimal | None] = strawberry.field(
         default=None,
         description="Before tax, in the wallet's currency: more than 0, at most 1,000,000 with 6 places. Takes "
         "FINANCE_MANAGE or PLATFORM_ADMIN.",
     )
-    tax_rate: Maybe[Decimal] = strawberry.field(
+    tax_rate: Maybe[Decimal | None] = strawberry.field(
         default=None,
         description="A share of one, 0 to 1, at most 6 places. Takes FINANCE_MANAGE or PLATFORM_ADMIN.",
     )
-    payment_terms_days: Maybe[int] = strawberry.field(
+    payment_terms_days: Maybe[int | None] = strawberry.field(
         default=None, description="Days until an invoice is due, 0 to 365. Takes FINANCE_MANAGE or PLATFORM_ADMIN."
     )
     validity_days: Maybe[int | None] = strawberry.field(
@@ -91,12 +92,17 @@ ReactivateWalletResult: TypeAlias = Annotated[
 
 
 def settings_from(input: UpdateWalletSettingsInput) -> dict[WalletSetting, Decimal | int | None]:
-    """The settings that are named. Raises BAD_USER_INPUT when none is, or when one is null that cannot be."""
+    """The settings that are named. Raises BAD_USER_INPUT when none is, and for null where it means nothing."""
     values: dict[WalletSetting, Decimal | int | None] = {}
     for setting in WalletSetting:
         given: Some[Decimal | int | None] | None = getattr(input, setting.value)
-        if given is not None:
-            values[setting] = given.value
+        if given is None:
+            continue
+        if given.value is None and setting is not WalletSetting.VALIDITY_DAYS:
+            raise public_error(
+                "Only validityDays can be null.", ErrorCode.BAD_USER_INPUT, field=to_camel_case(setting.value)
+            )
+        values[setting] = given.value
     if not values:
         raise public_error("Name at least one setting.", ErrorCode.BAD_USER_INPUT)
     return values

@@ -21,10 +21,12 @@ query ($org: ID) {
     organizationId
     entries { nodes { id draws { lotId } } }
     lots { nodes { id purchaseId } }
+    balance { available }
     purchases { nodes { id organizationId invoice { id purchaseId lines { description } } workflow { id } } }
     invoices { nodes { id purchaseId } }
     paymentMethods { id }
   }
+  explainBalance(organizationId: $org) { lots { nodes { lotId entries { entryId } } } }
   purchases(organizationId: $org) { nodes { id } }
 }
 """
@@ -38,6 +40,10 @@ REFUSED_WITH_FOREIGN_IDS = {
     'startPurchase(input: { tokens: "5", idempotencyKey: "k", organizationId: $org })': "WalletNotFound",
     'spendTokens(input: { tokens: "5", idempotencyKey: "k", organizationId: $org })': "WalletNotFound",
     'grantTokens(input: { tokens: "5", idempotencyKey: "k", reason: "r", organizationId: $org })': "WalletNotFound",
+    'adjustBalance(input: { tokens: "5", idempotencyKey: "k", reason: "r", organizationId: $org })': "WalletNotFound",
+    'updateWalletSettings(input: { taxRate: "0", organizationId: $org })': "WalletNotFound",
+    'suspendWallet(input: { reason: "r", organizationId: $org })': "WalletNotFound",
+    "reactivateWallet(input: { organizationId: $org })": "WalletNotFound",
 }
 
 
@@ -91,7 +97,7 @@ async def test_a_wallet_read_to_its_depth_holds_no_id_of_another_organization(wo
     # then
     assert aurora <= seen_at_home
     assert aurora & seen_next_door == set()
-    assert asked_for == {"organization": None, "wallet": None, "purchases": None}
+    assert asked_for == {"organization": None, "wallet": None, "explainBalance": None, "purchases": None}
 
 
 async def test_invoices_and_purchases_of_others_look_like_those_that_never_were(world: World) -> None:
@@ -151,6 +157,7 @@ async def test_nobody_pays_with_the_card_of_another_organization(world: World) -
 
 QUERIES_ABOUT_NOBODY = (
     "query ($org: ID!) { wallet(organizationId: $org) { id } }",
+    "query ($org: ID!) { explainBalance(organizationId: $org) { available } }",
     "query ($org: ID!) { organization(id: $org) { id } }",
     "query ($org: ID!) { purchases(organizationId: $org) { nodes { id } } }",
 )
@@ -186,5 +193,5 @@ async def test_an_administrator_who_names_no_organization_is_told_so(
     changed = {query: "PaymentMethodNotFound" for query in typed if "$method" in query and organization == "unknown"}
     assert typed == {**ADMINISTRATION_OF_NOBODY, **changed}
     empty: object = {"nodes": []} if organization == "unknown" else None
-    assert [answers[query] for query in QUERIES_ABOUT_NOBODY] == [None, None, empty]
+    assert [answers[query] for query in QUERIES_ABOUT_NOBODY] == [None, None, None, empty]
     assert await everything(owner) == before
