@@ -17,14 +17,16 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from models.adjusting import AdjustmentOrder, adjust
 from models.database import connection, open_database
 from models.errors import IdempotencyConflict, InsufficientTokens, WalletSuspended
 from models.granting import GrantOrder, grant
 from models.outcomes import Booked
+from models.past import read_balance
 from models.purchases import PurchaseView
 from models.reconciliation import violations
 from models.spending import SpendOrder, spend
-from models.wallets import WalletView, read_wallet
+from models.wallets import WalletView, read_wallet, wallet_id_of
 from rules.lots import LotKind
 from tests.builders import Organization, an_order, an_organization, defaults, is_paid
 from tests.conftest import Database
@@ -104,6 +106,7 @@ class Ledger(RuleBasedStateMachine):
         self.model = WalletModel()
         self.now = 0
         self.paid: set[str] = set()
+        self.seen: dict[int, int] = {}
         self.organization: Organization = self.run(an_organization(wallet=defaults(expires_after_days=2)))
 
     @property
@@ -149,6 +152,12 @@ class Ledger(RuleBasedStateMachine):
         assert isinstance(tokens, int)
         self.spends(key, tokens)
 
+    @rule(key=keys, tokens=amounts, sign=st.sampled_from([1, -1, -1]))
+    def adjusts(self, key: int, tokens: int, sign: int) -> None:
+        order = AdjustmentOrder(self.organization.id, tokens_of(sign * tokens), "", f"adjust {key}", "user/test")
+        expected = self.model.adjust(self.now, key, sign * tokens)
+        assert self.run(answer_of(adjust(order, at=self.at))) == expected
+
     def asked_before(self, operation: str) -> list[tuple[int, object]]:
         """Keys that were used for an operation, with the input they were first used with."""
         return [(name[1], asked) for name, (asked, _) in self.model.answers.items() if name[0] == operation]
@@ -187,9 +196,12 @@ class Ledger(RuleBasedStateMachine):
         assert plain(wallet.total_granted) == sums["granted"]
         assert plain(wallet.total_consumed) == sums["consumed"]
         assert plain(wallet.total_expired) == sums["expired"] + waiting
+        assert plain(wallet.total_adjusted) == sums["adjusted"] - sums["removed"]
         assert [plain(lot) for lot in lots] == [lot.left for lot in self.model.lots]
+        self.seen[self.now] = available
 
     def teardown(self) -> None:
+        assert {hour: self.run(self._available_at(hour)) for hour in self.seen} == self.seen
         assert self.run(self._broken_rules()) == []
 
     async def _read(self) -> tuple[WalletView, list[Decimal]]:
@@ -197,6 +209,12 @@ class Ledger(RuleBasedStateMachine):
             wallet = await read_wallet(db, self.organization.id, at=self.at)
             assert wallet is not None
             return wallet, [row["remaining_tokens"] for row in await db.fetch(REMAINING, self.organization.id)]
+
+    async def _available_at(self, hour: int) -> int:
+        """What is answered at the end about an hour that was lived through."""
+        async with connection() as db:
+            kinds = await read_balance(db, wallet_id_of(self.organization.id), at=START + timedelta(hours=hour))
+        return plain(sum((kind.available for kind in kinds), Decimal(0)))
 
     async def _execute(self, sql: str, *args: object) -> None:
         async with connection() as db:

@@ -6,6 +6,7 @@ It shares no code with the product. Whatever the real ledger answers must be wha
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 
 Answer = tuple[object, ...]
 
@@ -39,6 +40,9 @@ class WalletModel:
     def spend(self, now: int, key: int, tokens: int) -> Answer:
         return self._once(("spend", key), tokens, lambda: self._burn(now, tokens))
 
+    def adjust(self, now: int, key: int, tokens: int) -> Answer:
+        return self._once(("adjust", key), tokens, lambda: self._correct(now, tokens))
+
     def put(self, now: int, tokens: int, end: float, priority: int = 50, kind: str = "granted") -> Answer:
         self._tidy(now)
         self.lots.append(LotModel((priority, end, kind == "purchased", now, len(self.lots)), tokens))
@@ -49,8 +53,11 @@ class WalletModel:
             self.answers[name] = (asked, decide())
         return self.answers[name][1] if self.answers[name][0] == asked else ("conflict",)
 
-    def _burn(self, now: int, tokens: int) -> Answer:
-        if self.is_suspended:
+    def _correct(self, now: int, tokens: int) -> Answer:
+        return self.put(now, tokens, inf, kind="adjusted") if tokens > 0 else self._burn(now, -tokens, "removed")
+
+    def _burn(self, now: int, tokens: int, kind: str = "consumed") -> Answer:
+        if self.is_suspended and kind == "consumed":
             return ("suspended",)
         self._tidy(now)
         if tokens > self.available(now):
@@ -59,7 +66,7 @@ class WalletModel:
         for lot in sorted(self.lots, key=lambda lot: lot.place):
             taken = min(wanted, lot.left)
             lot.left, wanted = lot.left - taken, wanted - taken
-        return self._move(now, "consumed", tokens)
+        return self._move(now, kind, tokens)
 
     def _tidy(self, now: int) -> None:
         for lot in self.lots:
