@@ -121,7 +121,7 @@ def _by_draw(question: _Question, wanted: EntryFilter, before: int | None) -> st
         conditions.append(f"e.change_type = ANY ({question.given(sorted(set(wanted.kinds)))}::text[])")
     if before is not None:
         place = f"{question.given(before)}::bigint"
-        conditions += [f"d.id <= {LAST_DRAW_BEHIND.format(place)}", f"e.sequence < {place}"]
+        conditions.append(f"d.id <= {LAST_DRAW_BEHIND.format(place)}")
     source = "FROM token_draws d JOIN token_balance_history e ON e.id = d.entry_id"
     return f"{ENTRY_COLUMNS} {source} WHERE {' AND '.join(conditions)} {BY_DRAW}"
 

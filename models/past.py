@@ -92,15 +92,31 @@ ORDER BY created_at DESC, id DESC LIMIT $6
 """
 )
 
-# The newest entries behind each of many lots, walked by the ids of the draws, which grow with the sequence.
+# The newest entries behind each of many lots, walked by the ids of the draws, which grow with the sequence. The walk
+# begins where the wallet stood at the instant, a thousand entries later to be safe from those that were booked out of
+# turn; an expiry, which may be booked much later than it happened, is found by what it refers to.
 BEHIND_LOTS = """
 SELECT lot.id AS lot_id, found.id, found.sequence, found.kind, found.tokens, found.occurred_at
-FROM unnest($1::uuid[]) AS lot (id)
+FROM token_lots lot
 CROSS JOIN LATERAL (
-    SELECT e.id, e.sequence, e.change_type AS kind, -d.tokens AS tokens, e.occurred_at
-    FROM token_draws d JOIN token_balance_history e ON e.id = d.entry_id
-    WHERE d.lot_id = lot.id AND e.occurred_at <= $2 ORDER BY d.id DESC LIMIT $3
+    SELECT drawn.id FROM token_balance_history earlier
+    JOIN LATERAL (SELECT max(id) AS id FROM token_draws WHERE entry_id = earlier.id) drawn ON drawn.id IS NOT NULL
+    WHERE earlier.wallet_id = lot.wallet_id AND earlier.sequence <= 1000 + (
+        SELECT sequence FROM token_balance_history WHERE wallet_id = lot.wallet_id AND occurred_at <= $2
+        ORDER BY occurred_at DESC, sequence DESC LIMIT 1)
+    ORDER BY earlier.sequence DESC LIMIT 1
+) last_draw
+CROSS JOIN LATERAL (
+    (SELECT e.id, e.sequence, e.change_type AS kind, -d.tokens AS tokens, e.occurred_at
+     FROM token_draws d JOIN token_balance_history e ON e.id = d.entry_id
+     WHERE d.lot_id = lot.id AND d.id <= last_draw.id AND e.occurred_at <= $2 ORDER BY d.id DESC LIMIT $3)
+    UNION
+    SELECT e.id, e.sequence, e.change_type, e.change_amount, e.occurred_at FROM token_balance_history e
+    WHERE e.wallet_id = lot.wallet_id AND e.reference_type = 'lot' AND e.reference_id = lot.id::text
+        AND e.change_type = 'EXPIRATION' AND e.occurred_at <= $2
+    ORDER BY sequence DESC LIMIT $3
 ) found
+WHERE lot.id = ANY ($1::uuid[])
 ORDER BY found.sequence DESC
 """
 
