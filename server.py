@@ -29,6 +29,7 @@ from models.database import open_database
 from models.feed import Sequencer
 from models.hub import Hub
 from models.logs import configure_logging
+from models.tills import Tills
 from models.wallets import WalletDefaults
 from schema.authentication import Doorkeeper
 from schema.context import Context, Options, Product
@@ -120,6 +121,7 @@ async def running(settings: Settings, temporal: Client) -> AsyncIterator[Product
             options=options_from(settings),
             temporal=temporal,
             hub=hub,
+            tills=Tills(),
             gateways=gateways,
             own_tokens=own_tokens(settings),
             issuer_tokens=issuer_tokens(settings),

@@ -1,43 +1,65 @@
 """`python -m benchmarks.caller`: a client in a process of its own, so that it never waits for the server's loop.
 
 It reads one job as JSON from standard input, keeps one request in flight on each connection until the time is over,
-and prints how many were answered. Every answer is looked at: one that is not what the job expects ends the run.
+and prints how many were answered. Every answer is looked at: one that is not what the job expects ends the run. With
+several ports the connections are dealt out among them.
 """
 
 import asyncio
+import random
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import cast
+from uuid import UUID
 
 import httptools
 import orjson
 import uvloop
 
+from schema.ids import global_id
+
 KEY = b"@KEY@"
+ORGANIZATION = b"@ORGANIZATION@"
 WARM_UP_SECONDS = 0.3
 # Whoever was asked last may take as long as the API lets a request take.
 GOODBYE_SECONDS_MAX = 12.0
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """One operation and what stands in every good answer. `wallets` is over how many organisations it is spread."""
+
+    query: str
+    variables: Mapping[str, object]
+    expects: str
+    wallets: int = 0
+
+    def body(self) -> str:
+        return orjson.dumps({"query": self.query, "variables": self.variables}).decode()
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """Calls to make.
 
-    port     of the API on 127.0.0.1.
+    ports    of the APIs on 127.0.0.1.
     seconds  how long answers are counted, after a short warm-up.
     run      a word that no other run uses; part of every idempotency key.
     tokens   access tokens, one for each connection.
-    body     of each request; `@KEY@` in it becomes a key that is used once.
+    body     of each request; `@KEY@` in it becomes a key that is used once, `@ORGANIZATION@` the id of one of
+             `wallets` organisations by chance.
     expects  what stands in every good answer.
     """
 
-    port: int
+    ports: list[int]
     seconds: float
     run: str
     tokens: list[str]
     body: str
     expects: str
+    wallets: int = 0
 
     def as_json(self) -> bytes:
         return orjson.dumps(asdict(self))
@@ -61,6 +83,7 @@ class Line(asyncio.Protocol):
         self._prefix = f"{job.run}c{number:03d}"
         self._asked = 0
         self._body = job.body.encode()
+        self._chance = random.Random(f"{job.run} {number}")
         self._head = self._head_for(job.tokens[number])
         self._answer = b""
         self._parser = httptools.HttpResponseParser(self)
@@ -68,7 +91,7 @@ class Line(asyncio.Protocol):
         self.done = asyncio.get_running_loop().create_future()
 
     def _head_for(self, token: str) -> bytes:
-        length = len(self._body) + self._body.count(KEY) * (len(self._key()) - len(KEY))
+        length = len(self._filled())
         return (
             f"POST /graphql HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
             f"accept: application/graphql-response+json\r\nauthorization: Bearer {token}\r\n"
@@ -77,6 +100,14 @@ class Line(asyncio.Protocol):
 
     def _key(self) -> bytes:
         return f"{self._prefix}k{self._asked:09d}".encode()
+
+    def _filled(self) -> bytes:
+        """The body of the next request; all of them are equally long."""
+        body = self._body.replace(KEY, self._key())
+        if self._job.wallets:
+            number = self._chance.randrange(1, self._job.wallets + 1)
+            body = body.replace(ORGANIZATION, global_id("Organization", UUID(int=number)).encode())
+        return body
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports write, but do not say so by their type.
@@ -87,7 +118,7 @@ class Line(asyncio.Protocol):
         assert self._transport is not None
         self._asked += 1
         self._answer = b""
-        self._transport.write(self._head + self._body.replace(KEY, self._key()))
+        self._transport.write(self._head + self._filled())
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -136,7 +167,8 @@ async def rate_of(job: Job) -> float:
 
 async def connected(job: Job, number: int, tally: Tally) -> Line:
     loop = asyncio.get_running_loop()
-    _, line = await loop.create_connection(lambda: Line(job, number, tally), "127.0.0.1", job.port)
+    port = job.ports[number % len(job.ports)]
+    _, line = await loop.create_connection(lambda: Line(job, number, tally), "127.0.0.1", port)
     return line
 
 

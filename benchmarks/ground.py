@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from embedded.databases import APPLICATION, DATABASE, OWNER, provide
 from embedded.postgres import PostgresCluster
-from models.database import connection, open_database, transaction
+from models.database import Connection, connection, open_database, transaction
 from models.granting import GrantOrder, grant
 from models.members import member_by_email, open_session
 from models.migrate import migrate
@@ -52,6 +52,7 @@ class Ground:
     dsn: str
     settings: Settings
     customers: Sequence[Customer]
+    administrator_token: str
 
 
 async def provided(cluster: PostgresCluster) -> str:
@@ -66,7 +67,29 @@ async def furnished(cluster: PostgresCluster, dsn: str, folder: Path, *, custome
     settings = settings_for(dsn, folder)
     async with open_database(dsn, 2, application_name="scrip-benchmarks"):
         made = [await a_customer(number, settings) for number in range(1, customers + 1)]
-    return Ground(folder, cluster, dsn, settings, made)
+        _, administrator_token = await _signed_in(None, "administrator@scrip.example", settings, may=tuple(Permission))
+    return Ground(folder, cluster, dsn, settings, made, administrator_token)
+
+
+async def with_wallets(ground: Ground, wallets: int) -> None:
+    """Customers 1 to `wallets` have tokens; those who are not furnished have one lot and nobody who signs in."""
+    async with open_database(ground.dsn, 2, application_name="scrip-benchmarks"), transaction() as db:
+        (row,) = await db.fetch("SELECT count(*) AS known FROM organizations")
+        for number in range(row["known"] + 1, wallets + 1):
+            await _a_plain_customer(db, number, ground.settings)
+
+
+async def _a_plain_customer(db: Connection, number: int, settings: Settings) -> None:
+    organization_id = UUID(int=number)
+    await db.execute(
+        "INSERT INTO organizations (id, slug, name, contact_email) VALUES ($1, $2, 'Aurora Clinics', $3)",
+        organization_id,
+        f"customer-{number}",
+        f"billing-{number}@aurora.example",
+    )
+    await ensure_wallet(organization_id, wallet_defaults(settings))
+    order = GrantOrder(organization_id, TOKENS_GRANTED, LotKind.PROMO, "to spend", "lot", "scrip")
+    await grant(order, at=datetime.now(UTC))
 
 
 def settings_for(dsn: str, folder: Path) -> Settings:
@@ -97,21 +120,25 @@ async def a_customer(number: int, settings: Settings) -> Customer:
         await grant(order, at=datetime.now(UTC))
     method = NewPaymentMethod(organization_id, "sandbox", f"pm_success:{number}", "card", "visa", "4242", 12, 2035)
     await add_payment_method(method, actor="scrip")
-    customer = await _signed_in(organization_id, f"member-{number}@aurora.example", settings)
+    actor, access_token = await _signed_in(organization_id, f"member-{number}@aurora.example", settings)
+    customer = Customer(organization_id, actor, access_token)
     for entry in range(HISTORY_LENGTH if number == 1 else 0):
         spending = SpendOrder(organization_id, Decimal("1.5"), f"history {entry}", customer.actor, description="Report")
         await spend(spending, at=datetime.now(UTC))
     return customer
 
 
-async def _signed_in(organization_id: UUID, email: str, settings: Settings) -> Customer:
+async def _signed_in(
+    organization_id: UUID | None, email: str, settings: Settings, *, may: Sequence[Permission] = MAY
+) -> tuple[str, str]:
+    """The name and the access token of a person who is signed in."""
     async with transaction() as db:
         await db.execute(
             "INSERT INTO users (id, organization_id, email, name, permissions) VALUES ($1, $2, $3, 'Ada Wanjiku', $4)",
             uuid4(),
             organization_id,
             email,
-            list(MAY),
+            list(may),
         )
     async with connection() as db:
         member = await member_by_email(db, email)
@@ -120,4 +147,4 @@ async def _signed_in(organization_id: UUID, email: str, settings: Settings) -> C
     session_id, now = uuid4(), datetime.now(UTC)
     await open_session(member, session_id, "", expires_at=now + timedelta(hours=2), at=now)
     token, _ = own_tokens(settings).access_token(member.id, session_id, at=now)
-    return Customer(organization_id, f"user/{member.id}", token)
+    return f"user/{member.id}", token

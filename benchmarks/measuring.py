@@ -21,6 +21,7 @@ class Size:
     seconds      length of a run that is bounded by time, whole seconds.
     connections  keep-alive connections to the API, each of another organisation.
     stories      workflows in a run that is bounded by their number; `together` of them at a time.
+    callers      at one hot wallet; batch is how many spends come in one call, wallets how many there are.
     """
 
     warm_ups: int
@@ -29,10 +30,17 @@ class Size:
     connections: int
     stories: int
     together: int
+    callers: int
+    batch: int
+    wallets: int
 
 
-FULL = Size(warm_ups=1, rounds=7, seconds=2, connections=16, stories=24, together=4)
-TINY = Size(warm_ups=0, rounds=1, seconds=1, connections=2, stories=2, together=2)
+FULL = Size(
+    warm_ups=1, rounds=7, seconds=2, connections=16, stories=24, together=4, callers=64, batch=1_000, wallets=10_000
+)  # fmt: skip
+TINY = Size(
+    warm_ups=0, rounds=1, seconds=1, connections=2, stories=2, together=2, callers=2, batch=10, wallets=5
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-import orjson
-
-from benchmarks.caller import Job
+from benchmarks.caller import Job, Shape
 from benchmarks.ground import SECRET, Ground
 from benchmarks.measuring import Ratio, Run, Size, compare
 from embedded.ports import free_port, is_answered
@@ -81,9 +79,14 @@ def reading(port: int, tokens: Sequence[str], size: Size, query: str) -> Run:
 async def called(
     port: int, tokens: Sequence[str], size: Size, query: str, variables: Mapping[str, object], expects: str
 ) -> float:
+    """Answers per second of one process, of all connections together."""
+    return await called_at([port], tokens, size, Shape(query, variables, expects))
+
+
+async def called_at(ports: Sequence[int], tokens: Sequence[str], size: Size, shape: Shape) -> float:
     """Answers per second, of all connections together. Raises RuntimeError when one of them is not as expected."""
-    body = orjson.dumps({"query": query, "variables": variables}).decode()
-    job = Job(port, float(size.seconds), f"run{next(runs):05d}", list(tokens), body, expects)
+    run = f"run{next(runs):05d}"
+    job = Job(list(ports), float(size.seconds), run, list(tokens), shape.body(), shape.expects, shape.wallets)
     caller = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.caller", cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

@@ -1,7 +1,8 @@
 -- One spend as somebody would write it by hand, statement by statement: the same rows as models/spending.py, and the
--- same constraints, triggers and locks around them. The clients take turns over the first :wallets organisations, whose
--- ids are their numbers.
-\set number :client_id % :wallets + 1
+-- same constraints, triggers and locks around them. The first :wallets organisations, whose ids are their numbers, are
+-- shared out among the clients, or taken by chance.
+\set chosen random(1, :wallets)
+\set number case when :by_chance = 1 then :chosen else :client_id % :wallets + 1 end
 \set key random(1, 9000000000000000)
 BEGIN;
 SELECT id AS wallet, organization_id AS owner, current_balance AS before, held_tokens AS held, entry_sequence AS last,

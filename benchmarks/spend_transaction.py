@@ -73,13 +73,16 @@ async def _spend_until(customer: Customer, name: str, end: float) -> int:
     return done
 
 
-async def pgbench(ground: Ground, clients: int, wallets: int, seconds: int) -> float:
-    """Transactions per second of the hand-written script. Raises RuntimeError when one of them failed."""
+async def pgbench(ground: Ground, clients: int, wallets: int, seconds: int, *, by_chance: bool = False) -> float:
+    """Transactions per second of the hand-written script; each client at a wallet of its own, or at any by chance.
+
+    Raises RuntimeError when one of them failed.
+    """
     where = urlsplit(ground.dsn)
     process = await asyncio.create_subprocess_exec(
         str(ground.cluster.binary("pgbench")),
         *("-n", "-M", "prepared", "-c", str(clients), "-j", "1", "-T", str(seconds)),
-        *("-D", f"wallets={wallets}", "-f", str(SCRIPT)),
+        *("-D", f"wallets={wallets}", "-D", f"by_chance={int(by_chance)}", "-f", str(SCRIPT)),
         *("-h", str(where.hostname), "-p", str(where.port), "-U", str(where.username), where.path.lstrip("/")),
         env={**os.environ, "PGPASSWORD": unquote(where.password or "")},
         stdout=subprocess.PIPE,

@@ -9,20 +9,20 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-import orjson
-
-from models import ledger
+from models import budgets, ledger
+from models.actors import SCRIP_ITSELF
 from models.database import Connection, transaction
 from models.errors import InsufficientTokens, InvalidExpiry, InvalidTokens, Refusal
 from models.granting import Incoming, put
-from models.intentions import Intention, remember
-from models.outcomes import Booked, booked_from
-from models.spending import expirations
+from models.hold_rows import end_holds
+from models.intentions import Intention, answer_text
+from models.locking import LockedWallet, lock_wallet
+from models.outcomes import Booked, booked, booked_from
 from rules.entries import EntryKind
 from rules.identity import derived_id, fingerprint
-from rules.lots import LotKind
+from rules.lots import LotKind, NotEnough
 from rules.pricing import TOKEN_PLACES, places_of
-from rules.spending import Shortage, decide_spends
+from rules.sheet import Movement, Sheet
 
 ADJUSTMENT_MAX = Decimal(1_000_000_000)
 OPERATION = "adjustBalance"
@@ -71,21 +71,15 @@ async def adjust(order: AdjustmentOrder, *, at: datetime) -> Booked:
 
 async def _decide_and_write(db: Connection, order: AdjustmentOrder, at: datetime) -> Booked | Refusal:
     intention = order.intention()
-    wallet = await ledger.lock_wallet(db, order.organization_id, intention=intention)
-    if wallet.first_answer is not None:
-        return booked_from(intention.first_answer(*wallet.first_answer))
-    if order.tokens > 0:
-        return await _put_in(db, wallet, order, intention, at)
-    try:
-        return await _take_out(db, wallet, order, intention, at)
-    except InsufficientTokens as refusal:
-        await remember(db, order.organization_id, intention, refusal)
-        return refusal
+    wallet = await lock_wallet(db, order.organization_id, at=at, intentions=(intention,))
+    first = wallet.first_answer_to(intention)
+    if first is not None:
+        return booked_from(intention.told_again(first))
+    decide = _put_in if order.tokens > 0 else _take_out
+    return await decide(db, wallet, order, at)
 
 
-async def _put_in(
-    db: Connection, wallet: ledger.LockedWallet, order: AdjustmentOrder, intention: Intention, at: datetime
-) -> Booked:
+async def _put_in(db: Connection, wallet: LockedWallet, order: AdjustmentOrder, at: datetime) -> Booked:
     # Only a new correction must expire in the future: a repeated one may come back after its tokens have expired.
     if order.expires_at is not None and order.expires_at <= at:
         raise InvalidExpiry(expires_at=order.expires_at)
@@ -108,46 +102,36 @@ async def _put_in(
         at=at,
         key=order.key,
         request_id=order.request_id,
-        intention=intention,
+        intention=order.intention(),
     )
-    return _booked(wallet, posting)
+    return booked(wallet.id, posting.movement)
 
 
-async def _take_out(
-    db: Connection, wallet: ledger.LockedWallet, order: AdjustmentOrder, intention: Intention, at: datetime
-) -> Booked:
-    decision = decide_spends(wallet.state, (-order.tokens,), at)
-    (outcome,) = decision.answers
-    if isinstance(outcome, Shortage):
-        await ledger.post(db, wallet, ledger.Books(expirations(wallet, decision.expirations, at)))
-        raise InsufficientTokens(needed=outcome.needed, available=outcome.available)
-    posting = ledger.outgoing(
-        EntryKind.ADJUSTMENT,
-        outcome,
-        held=wallet.state.held,
-        actor=order.actor,
-        at=at,
-        key=order.key,
+async def _take_out(db: Connection, wallet: LockedWallet, order: AdjustmentOrder, at: datetime) -> Booked | Refusal:
+    sheet = Sheet(wallet.state, at)
+    sheet.settle()
+    postings = list(ledger.settled_postings(tuple(sheet.movements)))
+    answer: Booked | Refusal
+    try:
+        movement = sheet.write(EntryKind.ADJUSTMENT, draws=sheet.draw(-order.tokens))
+        postings.append(_posting(order, movement))
+        answer = booked(wallet.id, movement)
+    except NotEnough as short:
+        answer = InsufficientTokens(needed=short.needed, available=short.available)
+    await end_holds(db, wallet, sheet.ended(), resolved_by=SCRIP_ITSELF)
+    await budgets.give_back(db, wallet, sheet.ended())
+    told = answer_text(answer if isinstance(answer, Refusal) else answer.as_answer())
+    await ledger.post(db, wallet, ledger.Books(tuple(postings), ((order.intention(), told),)))
+    return answer
+
+
+def _posting(order: AdjustmentOrder, movement: Movement) -> ledger.Posting:
+    return ledger.Posting(
+        movement,
+        order.actor,
         reference_type=REFERENCE,
         reference_id=order.reference_id,
         description=order.reason,
-    )
-    booked = _booked(wallet, posting)
-    books = ledger.Books(
-        (*expirations(wallet, decision.expirations, at), posting),
-        answers=((intention, orjson.dumps(booked.as_answer()).decode()),),
+        key=order.key,
         request_id=order.request_id,
-    )
-    await ledger.post(db, wallet, books)
-    return booked
-
-
-def _booked(wallet: ledger.LockedWallet, posting: ledger.Posting) -> Booked:
-    return Booked(
-        ledger.entry_id(wallet.id, posting.sequence),
-        posting.sequence,
-        abs(posting.change),
-        posting.available_after,
-        posting.held_after,
-        posting.occurred_at,
     )

@@ -12,12 +12,13 @@ from decimal import Decimal
 from typing import TypeAlias
 from uuid import UUID
 
-from models import audit, ledger
+from models import audit
 from models.database import Connection, transaction
 from models.errors import InvalidSetting
 from models.feed import announce
+from models.locking import LockedWallet, lock_wallet
 from models.topics import Topic
-from rules.spending import spendable
+from rules.spending import settle_expired
 from rules.terms import RANGES, WalletSetting
 
 # None is only for the validity: tokens that never expire.
@@ -71,7 +72,7 @@ async def update_settings(decision: Decision, values: Values, *, at: datetime) -
     """
     check_settings(values)
     async with transaction() as db:
-        wallet = await ledger.lock_wallet(db, decision.organization_id)
+        wallet = await lock_wallet(db, decision.organization_id, at=at)
         before = settings_of(wallet)
         after = {**before, **values}
         if after == before:
@@ -95,7 +96,7 @@ async def suspend(decision: Decision, *, at: datetime) -> bool:
     WalletNotFound.
     """
     async with transaction() as db:
-        wallet = await ledger.lock_wallet(db, decision.organization_id)
+        wallet = await lock_wallet(db, decision.organization_id, at=at)
         if wallet.suspended_at is not None:
             return False
         await db.execute(SUSPEND, wallet.id, at, decision.reason)
@@ -106,7 +107,7 @@ async def suspend(decision: Decision, *, at: datetime) -> bool:
 async def reactivate(decision: Decision, *, at: datetime) -> bool:
     """The wallet may be used. Whether it was suspended before. Raises WalletNotFound."""
     async with transaction() as db:
-        wallet = await ledger.lock_wallet(db, decision.organization_id)
+        wallet = await lock_wallet(db, decision.organization_id, at=at)
         if wallet.suspended_at is None:
             return False
         await db.execute(REACTIVATE, wallet.id)
@@ -119,7 +120,7 @@ async def reactivate(decision: Decision, *, at: datetime) -> bool:
     return True
 
 
-def settings_of(wallet: ledger.LockedWallet) -> dict[WalletSetting, Decimal | int | None]:
+def settings_of(wallet: LockedWallet) -> dict[WalletSetting, Decimal | int | None]:
     """What a wallet is set to now."""
     return {
         WalletSetting.PRICE_PER_TOKEN: wallet.price_per_token,
@@ -131,7 +132,7 @@ def settings_of(wallet: ledger.LockedWallet) -> dict[WalletSetting, Decimal | in
 
 async def _tell(
     db: Connection,
-    wallet: ledger.LockedWallet,
+    wallet: LockedWallet,
     decision: Decision,
     happened: str,
     details: Mapping[str, object],
@@ -147,12 +148,13 @@ async def _tell(
         details=details,
         request_id=decision.request_id,
     )
+    settled, _ = settle_expired(wallet.state, at)
     body = {
         "wallet_id": str(wallet.id),
         "happened": happened,
         "sequence": wallet.state.sequence,
-        "available": f"{spendable(wallet.state, at):f}",
-        "held": f"{wallet.state.held:f}",
+        "available": f"{settled.available:f}",
+        "held": f"{settled.held:f}",
         "occurred_at": at.isoformat(),
     }
     await announce(db, Topic.WALLET_ADMINISTERED, organization_id=decision.organization_id, body=body)

@@ -13,6 +13,7 @@ from models.actors import SCRIP_ITSELF
 from models.database import Connection
 from models.granting import Incoming, put
 from models.invoices import Seller, issue_invoice
+from models.locking import lock_wallet
 from models.purchases import PurchaseView, lock_purchase, require_purchase, tell
 from rules.entries import EntryKind
 from rules.identity import derived_id
@@ -51,7 +52,7 @@ async def complete_purchase(
     Raises PaymentDoesNotMatch.
     """
     organization_id = (await require_purchase(db, purchase_id)).organization_id
-    wallet = await ledger.lock_wallet(db, organization_id)
+    wallet = await lock_wallet(db, organization_id, at=at)
     purchase = await lock_purchase(db, purchase_id)
     if not may_become(PurchaseStatus(purchase.status), PurchaseStatus.COMPLETED):
         row = await db.fetch_one(NUMBER_OF, purchase_id)

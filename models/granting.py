@@ -9,19 +9,19 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-import orjson
-
-from models import ledger
+from models import budgets, ledger
+from models.actors import SCRIP_ITSELF
 from models.database import Connection, transaction
 from models.errors import InvalidExpiry, InvalidTokens
-from models.intentions import Intention
-from models.outcomes import Booked, booked_from
-from models.spending import expirations
+from models.hold_rows import end_holds
+from models.intentions import Intention, answer_text
+from models.locking import LockedWallet, lock_wallet
+from models.outcomes import Booked, booked, booked_from
 from rules.entries import EntryKind
 from rules.identity import derived_id, fingerprint
-from rules.lots import Draw, LotKind
+from rules.lots import LotKind
 from rules.pricing import TOKEN_PLACES, places_of
-from rules.spending import settle_expired
+from rules.sheet import Sheet
 
 GRANT_MIN = Decimal("0.0001")
 GRANT_MAX = Decimal(1_000_000_000)
@@ -66,7 +66,7 @@ class GrantOrder:
 
 async def put(
     db: Connection,
-    wallet: ledger.LockedWallet,
+    wallet: LockedWallet,
     incoming: Sequence[Incoming],
     *,
     actor: str,
@@ -76,39 +76,28 @@ async def put(
     intention: Intention | None = None,
 ) -> tuple[ledger.Posting, ...]:
     """The lots are in the locked wallet, each with its entry. Returns the postings of the lots, in order."""
-    state, expired = settle_expired(wallet.state, at)
+    sheet = Sheet(wallet.state, at)
+    sheet.settle()
+    settled = tuple(sheet.movements)
     postings: list[ledger.Posting] = []
-    available, sequence = state.available, state.sequence
     for one in incoming:
         await ledger.insert_lot(db, wallet, one.lot)
-        sequence += 1
-        after = available + one.lot.tokens
         postings.append(
             ledger.Posting(
-                one.kind,
-                one.lot.tokens,
-                sequence,
-                available,
-                after,
-                state.held,
-                (Draw(one.lot.id, -one.lot.tokens),),
+                sheet.put(one.kind, one.lot.id, one.lot.tokens),
                 actor,
-                at,
                 reference_type=one.reference_type,
                 reference_id=one.reference_id,
                 description=one.description,
                 key=key,
+                request_id=request_id,
             )
         )
-        available = after
+    await end_holds(db, wallet, sheet.ended(), resolved_by=SCRIP_ITSELF)
+    await budgets.give_back(db, wallet, sheet.ended())
     answers = () if intention is None else ((intention, _answer(wallet, postings[-1])),)
-    books = ledger.Books(
-        (*expirations(wallet, expired, at), *postings),
-        answers,
-        frozenset(one.lot.id for one in incoming),
-        request_id,
-    )
-    await ledger.post(db, wallet, books)
+    fresh = frozenset(one.lot.id for one in incoming)
+    await ledger.post(db, wallet, ledger.Books((*ledger.settled_postings(settled), *postings), answers, fresh))
     return tuple(postings)
 
 
@@ -126,9 +115,10 @@ async def grant(order: GrantOrder, *, at: datetime) -> Booked:
     check_amount(order.tokens)
     intention = order.intention()
     async with transaction() as db:
-        wallet = await ledger.lock_wallet(db, order.organization_id, intention=intention)
-        if wallet.first_answer is not None:
-            return booked_from(intention.first_answer(*wallet.first_answer))
+        wallet = await lock_wallet(db, order.organization_id, at=at, intentions=(intention,))
+        first = wallet.first_answer_to(intention)
+        if first is not None:
+            return booked_from(intention.told_again(first))
         # Only a new grant must expire in the future: a repeated one may come back after its tokens have expired.
         if order.expires_at is not None and order.expires_at <= at:
             raise InvalidExpiry(expires_at=order.expires_at)
@@ -161,16 +151,9 @@ def _lot_of(order: GrantOrder, at: datetime) -> ledger.NewLot:
     )
 
 
-def _outcome(wallet: ledger.LockedWallet, posting: ledger.Posting) -> Booked:
-    return Booked(
-        ledger.entry_id(wallet.id, posting.sequence),
-        posting.sequence,
-        posting.change,
-        posting.available_after,
-        posting.held_after,
-        posting.occurred_at,
-    )
+def _outcome(wallet: LockedWallet, posting: ledger.Posting) -> Booked:
+    return booked(wallet.id, posting.movement)
 
 
-def _answer(wallet: ledger.LockedWallet, posting: ledger.Posting) -> str:
-    return orjson.dumps(_outcome(wallet, posting).as_answer()).decode()
+def _answer(wallet: LockedWallet, posting: ledger.Posting) -> str:
+    return answer_text(_outcome(wallet, posting).as_answer())

@@ -4,7 +4,7 @@ Whoever decides an intention holds the wallet's row lock, so two requests with o
 finds the answer of the first. The unique constraint is the belt to that lock's braces.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -19,8 +19,18 @@ WHERE organization_id = $1 AND operation = $2 AND key = $3
 """
 
 REMEMBER = """
-INSERT INTO idempotency_keys (organization_id, operation, key, fingerprint, answer) VALUES ($1, $2, $3, $4, $5::jsonb)
+INSERT INTO idempotency_keys (organization_id, operation, key, fingerprint, answer)
+SELECT $1, a.operation, a.key, a.fingerprint, a.answer::jsonb
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS a(operation, key, fingerprint, answer)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAnswer:
+    """What is remembered of a key: the hash of the input it was first used with, and the answer as JSON."""
+
+    fingerprint: str
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +41,11 @@ class Intention:
     key: str
     fingerprint: str
 
-    def first_answer(self, fingerprint: str, answer: str) -> Mapping[str, object]:
+    def told_again(self, first: FirstAnswer) -> Mapping[str, object]:
         """The remembered answer. Raises IdempotencyConflict when the input differs, and the first refusal again."""
-        if fingerprint != self.fingerprint:
+        if first.fingerprint != self.fingerprint:
             raise IdempotencyConflict
-        remembered: dict[str, object] = orjson.loads(answer)
+        remembered: dict[str, object] = orjson.loads(first.answer)
         refusal = refusal_from_answer(remembered)
         if refusal is not None:
             raise refusal
@@ -43,15 +53,32 @@ class Intention:
 
 
 async def recall(db: Connection, organization_id: UUID, intention: Intention) -> Mapping[str, object] | None:
-    """The first answer to an intention, or None when it is new. Raises like `Intention.first_answer`."""
+    """The first answer to an intention, or None when it is new. Raises like `Intention.told_again`."""
     row = await db.fetch_one(RECALL, organization_id, intention.operation, intention.key)
-    return None if row is None else intention.first_answer(row["fingerprint"], row["answer"])
+    return None if row is None else intention.told_again(FirstAnswer(row["fingerprint"], row["answer"]))
 
 
 async def remember(
     db: Connection, organization_id: UUID, intention: Intention, answer: Mapping[str, object] | Refusal
 ) -> None:
     """Keep the first answer, in the transaction that made it true."""
-    plain = refusal_as_answer(answer) if isinstance(answer, Refusal) else answer
-    text = orjson.dumps(plain).decode()
-    await db.execute(REMEMBER, organization_id, intention.operation, intention.key, intention.fingerprint, text)
+    await remember_all(db, organization_id, ((intention, answer_text(answer)),))
+
+
+async def remember_all(db: Connection, organization_id: UUID, answers: Sequence[tuple[Intention, str]]) -> None:
+    """Keep the first answers to many intentions, as `answer_text` wrote them, in one statement."""
+    if not answers:
+        return
+    await db.execute(
+        REMEMBER,
+        organization_id,
+        [intention.operation for intention, _ in answers],
+        [intention.key for intention, _ in answers],
+        [intention.fingerprint for intention, _ in answers],
+        [text for _, text in answers],
+    )
+
+
+def answer_text(answer: Mapping[str, object] | Refusal) -> str:
+    """An answer as the JSON that is remembered of it."""
+    return orjson.dumps(refusal_as_answer(answer) if isinstance(answer, Refusal) else answer).decode()

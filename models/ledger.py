@@ -1,6 +1,6 @@
 """The only writer of token entries.
 
-A wallet is locked, its lots are read, rules decide, and `post` writes everything that follows in one statement: the
+A wallet is locked (`models.locking`), rules decide, and `post` writes everything that follows in one statement: the
 wallet's sums, the lots, the entries, the draws, one audit row and one event for each entry. Because the wallet's row
 lock serialises its writers, an entry's sequence is gapless and the order of events is the order of entries.
 
@@ -11,38 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import orjson
 
+from models.actors import SCRIP_ITSELF
 from models.database import Connection
-from models.errors import WalletNotFound, WalletSuspended
-from models.intentions import Intention
+from models.intentions import Intention, remember_all
+from models.locking import LockedWallet
+from models.outcomes import entry_id
 from rules.entries import EntryKind
-from rules.identity import derived_id
-from rules.lots import Draw, Lot, LotKind
-from rules.spending import Movement, WalletState
+from rules.lots import LotKind
+from rules.sheet import Movement
 
-LOCK_WALLET = """
-SELECT id, organization_id, current_balance, held_tokens, entry_sequence, is_active, suspended_at, suspension_reason,
-       currency, price_per_token, tax_rate, payment_terms_days, expiration_enabled, expiration_days
-FROM organization_token_wallets WHERE organization_id = $1 FOR NO KEY UPDATE
-"""
-
-LOTS_WITH_TOKENS = """
-SELECT id, remaining_tokens, held_tokens, unit_cost, priority, effective_at, expires_at, created_at,
-       NULL AS fingerprint, NULL AS answer
-FROM token_lots WHERE wallet_id = $1 AND NOT is_exhausted
-"""
-
-LOTS_AND_FIRST_ANSWER = (
-    LOTS_WITH_TOKENS
-    + """UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, fingerprint, answer::text
-FROM idempotency_keys WHERE organization_id = $2 AND operation = $3 AND key = $4
-"""
-)
+ZERO = Decimal(0)
 
 POST = """
 WITH wallet AS (
@@ -55,35 +37,36 @@ WITH wallet AS (
 ), drawn AS (
     UPDATE token_lots lot SET
         remaining_tokens = lot.remaining_tokens - d.tokens,
+        held_tokens = lot.held_tokens + d.held,
         is_exhausted = (lot.remaining_tokens - d.tokens = 0)
-    FROM unnest($11::uuid[], $12::numeric[]) AS d(lot_id, tokens)
+    FROM unnest($11::uuid[], $12::numeric[], $13::numeric[]) AS d(lot_id, tokens, held)
     WHERE lot.id = d.lot_id AND lot.wallet_id = $1 RETURNING lot.id
 ), entered AS (
     INSERT INTO token_balance_history (id, organization_id, wallet_id, sequence, change_type, change_amount,
         held_change, balance_before, balance_after, held_after, reference_type, reference_id, description, actor,
         idempotency_key, metadata, occurred_at)
-    SELECT e.id, $13, $1, e.sequence, e.kind, e.change, e.held_change, e.before, e.after, e.held_after,
+    SELECT e.id, $14, $1, e.sequence, e.kind, e.change, e.held_change, e.before, e.after, e.held_after,
         e.reference_type, e.reference_id, e.description, e.actor, e.key, e.metadata::jsonb, e.occurred_at
-    FROM unnest($14::uuid[], $15::bigint[], $16::text[], $17::numeric[], $18::numeric[], $19::numeric[],
-        $20::numeric[], $21::numeric[], $22::text[], $23::text[], $24::text[], $25::text[], $26::text[], $27::text[],
-        $28::timestamptz[])
+    FROM unnest($15::uuid[], $16::bigint[], $17::text[], $18::numeric[], $19::numeric[], $20::numeric[],
+        $21::numeric[], $22::numeric[], $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[],
+        $29::timestamptz[])
         AS e(id, sequence, kind, change, held_change, before, after, held_after, reference_type, reference_id,
              description, actor, key, metadata, occurred_at)
 ), traced AS (
     INSERT INTO token_draws (entry_id, lot_id, tokens)
     SELECT d.entry_id, d.lot_id, d.tokens
-    FROM unnest($29::uuid[], $30::uuid[], $31::numeric[]) AS d(entry_id, lot_id, tokens)
+    FROM unnest($30::uuid[], $31::uuid[], $32::numeric[]) AS d(entry_id, lot_id, tokens)
 ), audited AS (
     INSERT INTO token_audit_logs (organization_id, action, resource, resource_id, actor, request_id, details)
-    SELECT $13, 'wallet.' || lower(kind), 'wallet', $1::text, actor, $34, details::jsonb
-    FROM unnest($16::text[], $25::text[], $32::text[]) AS a(kind, actor, details)
+    SELECT $14, 'wallet.' || lower(kind), 'wallet', $1::text, actor, request_id, details::jsonb
+    FROM unnest($17::text[], $26::text[], $33::text[], $35::text[]) AS a(kind, actor, details, request_id)
 ), announced AS (
     INSERT INTO outbox (organization_id, topic, body)
-    SELECT $13, 'wallet.changed', body::jsonb FROM unnest($33::text[]) AS o(body)
+    SELECT $14, 'wallet.changed', body::jsonb FROM unnest($34::text[]) AS o(body)
 ), answered AS (
     INSERT INTO idempotency_keys (organization_id, operation, key, fingerprint, answer)
-    SELECT $13, a.operation, a.key, a.fingerprint, a.answer::jsonb
-    FROM unnest($35::text[], $36::text[], $37::text[], $38::text[]) AS a(operation, key, fingerprint, answer)
+    SELECT $14, a.operation, a.key, a.fingerprint, a.answer::jsonb
+    FROM unnest($36::text[], $37::text[], $38::text[], $39::text[]) AS a(operation, key, fingerprint, answer)
 )
 SELECT (SELECT count(*) FROM drawn) AS drawn, (SELECT count(*) FROM wallet) AS wallets
 """
@@ -97,30 +80,6 @@ VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 
 class LedgerBroken(Exception):
     """A posting did not meet the rows it was decided on. The transaction must not commit."""
-
-
-@dataclass(frozen=True, slots=True)
-class LockedWallet:
-    """A wallet whose row this transaction holds, with the settings that buying needs.
-
-    first_answer   fingerprint and answer remembered for the intention it was locked for, when there is one.
-    """
-
-    id: UUID
-    organization_id: UUID
-    state: WalletState
-    currency: str
-    price_per_token: Decimal
-    tax_rate: Decimal
-    payment_terms_days: int
-    validity_days: int | None
-    suspended_at: datetime | None
-    suspension_reason: str
-    first_answer: tuple[str, str] | None = None
-
-    def refuse_when_suspended(self) -> None:
-        if self.suspended_at is not None:
-            raise WalletSuspended(reason=self.suspension_reason, since=self.suspended_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,23 +101,16 @@ class NewLot:
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """One entry to be written. `change` is signed: what available + held change by."""
+    """One entry to be written: what `rules` decided, and who did it for what reason."""
 
-    kind: EntryKind
-    change: Decimal
-    sequence: int
-    available_before: Decimal
-    available_after: Decimal
-    held_after: Decimal
-    draws: tuple[Draw, ...]
+    movement: Movement
     actor: str
-    occurred_at: datetime
-    held_change: Decimal = Decimal(0)
     reference_type: str | None = None
     reference_id: str | None = None
     description: str = ""
     key: str | None = None
     metadata: str | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,79 +124,19 @@ class Books:
     postings: tuple[Posting, ...]
     answers: tuple[tuple[Intention, str], ...] = ()
     fresh: frozenset[UUID] = field(default_factory=frozenset)
-    request_id: str | None = None
 
 
-async def lock_wallet(db: Connection, organization_id: UUID, *, intention: Intention | None = None) -> LockedWallet:
-    """The organisation's wallet, locked until the transaction ends. Raises WalletNotFound."""
-    row = await db.fetch_one(LOCK_WALLET, organization_id)
-    if row is None:
-        raise WalletNotFound
-    # Read after the lock was given: a lot or an answer written by whoever held it before is seen.
-    if intention is None:
-        found = await db.fetch(LOTS_WITH_TOKENS, row["id"])
-    else:
-        found = await db.fetch(LOTS_AND_FIRST_ANSWER, row["id"], organization_id, intention.operation, intention.key)
-    return locked_wallet_from(row, found)
-
-
-def locked_wallet_from(row: Any, found: Sequence[Any]) -> LockedWallet:
-    """The wallet from its row, and its lots and first answer from the rows read under its lock."""
-    lots = tuple(lot_from(lot) for lot in found if lot["id"] is not None)
-    answer = next(((one["fingerprint"], one["answer"]) for one in found if one["id"] is None), None)
-    state = WalletState(row["current_balance"], row["held_tokens"], row["entry_sequence"], row["is_active"], lots)
-    return LockedWallet(
-        id=row["id"],
-        organization_id=row["organization_id"],
-        state=state,
-        currency=row["currency"],
-        price_per_token=row["price_per_token"],
-        tax_rate=row["tax_rate"],
-        payment_terms_days=row["payment_terms_days"],
-        validity_days=row["expiration_days"] if row["expiration_enabled"] else None,
-        suspended_at=row["suspended_at"],
-        suspension_reason=row["suspension_reason"] or "",
-        first_answer=answer,
+def settled_postings(movements: Sequence[Movement]) -> tuple[Posting, ...]:
+    """The entries for what was over before anybody asked: expired lots, and holds that nobody resolved in time."""
+    return tuple(
+        Posting(
+            movement,
+            SCRIP_ITSELF,
+            reference_type="lot" if movement.change else "hold",
+            reference_id=str(movement.about),
+        )
+        for movement in movements
     )
-
-
-def lot_from(row: Any) -> Lot:
-    return Lot(
-        id=row["id"],
-        remaining=row["remaining_tokens"],
-        held=row["held_tokens"],
-        unit_cost=row["unit_cost"],
-        priority=row["priority"],
-        effective_at=row["effective_at"],
-        expires_at=row["expires_at"],
-        created_at=row["created_at"],
-    )
-
-
-def outgoing(
-    kind: EntryKind,
-    movement: Movement,
-    *,
-    held: Decimal,
-    actor: str,
-    at: datetime,
-    key: str | None = None,
-    reference_type: str | None = None,
-    reference_id: str | None = None,
-    description: str = "",
-    metadata: str | None = None,
-) -> Posting:
-    """The posting for tokens that leave a wallet as `rules.spending` decided."""
-    return Posting(
-        kind, -movement.tokens, movement.sequence, movement.available_before, movement.available_after, held,
-        movement.draws, actor, at, reference_type=reference_type, reference_id=reference_id,
-        description=description, key=key, metadata=metadata,
-    )  # fmt: skip
-
-
-def entry_id(wallet_id: UUID, sequence: int) -> UUID:
-    """An entry's id follows from its place in its wallet."""
-    return derived_id("entry", wallet_id, sequence)
 
 
 async def insert_lot(db: Connection, wallet: LockedWallet, lot: NewLot) -> None:
@@ -256,76 +148,84 @@ async def insert_lot(db: Connection, wallet: LockedWallet, lot: NewLot) -> None:
 
 
 async def post(db: Connection, wallet: LockedWallet, books: Books) -> None:
-    """Write the postings, which must follow each other from the wallet's state as it was locked.
+    """Write the postings, which must follow each other from the wallet's state as it was locked, and the answers.
 
     Raises LedgerBroken when a row it counted on was not there; the caller's transaction then rolls back.
     """
     if not books.postings:
+        await remember_all(db, wallet.organization_id, books.answers)
         return
-    taken = _taken_from_lots(books)
-    result = await db.fetch_one(POST, *_arguments(wallet, books, taken))
-    if result is None or result["wallets"] != 1 or result["drawn"] != len(taken):
+    changes = _changes_of_lots(books)
+    result = await db.fetch_one(POST, *_arguments(wallet, books, changes))
+    if result is None or result["wallets"] != 1 or result["drawn"] != len(changes):
         raise LedgerBroken(f"wallet {wallet.id}: the books moved under a held lock")
 
 
-def _taken_from_lots(books: Books) -> dict[UUID, Decimal]:
-    taken: dict[UUID, Decimal] = {}
+def _changes_of_lots(books: Books) -> dict[UUID, tuple[Decimal, Decimal]]:
+    """How many tokens leave each lot, and how many become held in it."""
+    changes: dict[UUID, tuple[Decimal, Decimal]] = {}
     for posting in books.postings:
-        for draw in posting.draws:
+        for draw in posting.movement.draws:
             if draw.lot_id not in books.fresh:
-                taken[draw.lot_id] = taken.get(draw.lot_id, Decimal(0)) + draw.tokens
-    return taken
+                taken, held = changes.get(draw.lot_id, (ZERO, ZERO))
+                changes[draw.lot_id] = (taken + draw.tokens, held)
+        for draw in posting.movement.reserved:
+            taken, held = changes.get(draw.lot_id, (ZERO, ZERO))
+            changes[draw.lot_id] = (taken, held + draw.tokens)
+    return changes
 
 
 def _total(books: Books, *kinds: EntryKind) -> Decimal:
-    return sum((posting.change for posting in books.postings if posting.kind in kinds), Decimal(0))
+    return sum((posting.movement.change for posting in books.postings if posting.movement.kind in kinds), ZERO)
 
 
-def _arguments(wallet: LockedWallet, books: Books, taken: dict[UUID, Decimal]) -> list[object]:
-    postings, last = books.postings, books.postings[-1]
-    ids = [entry_id(wallet.id, posting.sequence) for posting in postings]
-    draws = [(entry, draw) for entry, posting in zip(ids, postings, strict=True) for draw in posting.draws]
+def _arguments(wallet: LockedWallet, books: Books, changes: dict[UUID, tuple[Decimal, Decimal]]) -> list[object]:
+    postings, moves = books.postings, [posting.movement for posting in books.postings]
+    ids = [entry_id(wallet.id, move.sequence) for move in moves]
+    draws = [(entry, draw) for entry, move in zip(ids, moves, strict=True) for draw in move.draws]
     return [
-        wallet.id, last.available_after, last.held_after, last.sequence,
+        wallet.id, moves[-1].available_after, moves[-1].held_after, moves[-1].sequence,
         _total(books, EntryKind.PURCHASE), _total(books, EntryKind.GRANT),
         -_total(books, EntryKind.SPEND, EntryKind.CAPTURE), -_total(books, EntryKind.EXPIRATION),
         -_total(books, EntryKind.REFUND), _total(books, EntryKind.ADJUSTMENT),
-        list(taken), list(taken.values()), wallet.organization_id,
-        ids, [p.sequence for p in postings], [p.kind.value for p in postings], [p.change for p in postings],
-        [p.held_change for p in postings], [p.available_before for p in postings],
-        [p.available_after for p in postings], [p.held_after for p in postings],
+        list(changes), [taken for taken, _ in changes.values()], [held for _, held in changes.values()],
+        wallet.organization_id,
+        ids, [m.sequence for m in moves], [m.kind.value for m in moves], [m.change for m in moves],
+        [m.held_change for m in moves], [m.available_before for m in moves], [m.available_after for m in moves],
+        [m.held_after for m in moves],
         [p.reference_type for p in postings], [p.reference_id for p in postings],
         [p.description for p in postings], [p.actor for p in postings], [p.key for p in postings],
-        [p.metadata for p in postings], [p.occurred_at for p in postings],
+        [p.metadata for p in postings], [m.occurred_at for m in moves],
         [entry for entry, _ in draws], [draw.lot_id for _, draw in draws], [draw.tokens for _, draw in draws],
         [_audit_details(p) for p in postings],
-        [_event_body(wallet, entry, p) for entry, p in zip(ids, postings, strict=True)],
-        books.request_id,
+        [_event_body(wallet, entry, move) for entry, move in zip(ids, moves, strict=True)],
+        [p.request_id for p in postings],
         [i.operation for i, _ in books.answers], [i.key for i, _ in books.answers],
         [i.fingerprint for i, _ in books.answers], [answer for _, answer in books.answers],
     ]  # fmt: skip
 
 
 def _audit_details(posting: Posting) -> str:
+    move = posting.movement
     details = {
-        "sequence": posting.sequence,
-        "change": f"{posting.change:f}",
-        "available_after": f"{posting.available_after:f}",
+        "sequence": move.sequence,
+        "change": f"{move.change:f}",
+        "available_after": f"{move.available_after:f}",
         "reference": f"{posting.reference_type}/{posting.reference_id}" if posting.reference_type else None,
     }
     return orjson.dumps(details).decode()
 
 
-def _event_body(wallet: LockedWallet, entry: UUID, posting: Posting) -> str:
+def _event_body(wallet: LockedWallet, entry: UUID, move: Movement) -> str:
     body = {
         "wallet_id": str(wallet.id),
         "entry_id": str(entry),
-        "sequence": posting.sequence,
-        "kind": posting.kind.value,
-        "change": f"{posting.change:f}",
-        "available": f"{posting.available_after:f}",
-        "held": f"{posting.held_after:f}",
+        "sequence": move.sequence,
+        "kind": move.kind.value,
+        "change": f"{move.change:f}",
+        "available": f"{move.available_after:f}",
+        "held": f"{move.held_after:f}",
         "currency": wallet.currency,
-        "occurred_at": posting.occurred_at.isoformat(),
+        "occurred_at": move.occurred_at.isoformat(),
     }
     return orjson.dumps(body).decode()

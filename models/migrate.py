@@ -24,6 +24,7 @@ LOCK_WAIT_SECONDS = 120
 ADD_ONLY = (
     "token_balance_history",
     "token_draws",
+    "token_hold_lots",
     "token_invoices",
     "token_invoice_lines",
     "token_invoice_documents",

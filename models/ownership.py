@@ -8,6 +8,7 @@ TABLES = {
     "Wallet": "organization_token_wallets",
     "WalletEntry": "token_balance_history",
     "Lot": "token_lots",
+    "Hold": "token_holds",
     "Purchase": "token_purchases",
     "Invoice": "token_invoices",
     "PaymentMethod": "payment_methods",

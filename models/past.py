@@ -18,8 +18,8 @@ from uuid import UUID
 
 from models.database import Connection
 
-# $1 is the wallet, $2 the instant. A lot that was put in later has no row. Which lots the held tokens are of is known
-# for the present; as long as no hold has been resolved since the instant, that is also where they were then.
+# $1 is the wallet, $2 the instant. A lot that was put in later has no row. A hold reserves its parts from when it was
+# placed until it was resolved, or until its time is over, whether or not that has been booked.
 LOTS_THEN = """
 WITH since AS (
     SELECT d.lot_id, sum(d.tokens) AS tokens,
@@ -36,7 +36,9 @@ WITH since AS (
         AND d.tokens > 0
     GROUP BY d.lot_id
 ), reserved AS (
-    SELECT id AS lot_id, held_tokens AS tokens FROM token_lots WHERE wallet_id = $1 AND held_tokens > 0
+    SELECT part.lot_id, sum(part.tokens) AS tokens
+    FROM token_holds h JOIN token_hold_lots part ON part.hold_id = h.id
+    WHERE h.wallet_id = $1 AND h.held_at <= $2 AND coalesce(h.resolved_at, h.expires_at) > $2 GROUP BY part.lot_id
 ), stood AS (
     SELECT l.id, l.kind, l.granted_tokens AS granted, l.priority, l.effective_at, l.expires_at, l.created_at,
            l.remaining_tokens + coalesce(since.tokens, 0) AS left_over, coalesce(reserved.tokens, 0) AS held,

@@ -37,6 +37,41 @@ RULES: Mapping[str, str] = {
             FROM token_draws d JOIN token_balance_history e ON e.id = d.entry_id) numbered
         WHERE sequence < previous
     """,
+    "open holds explain what is held of every lot": """
+        SELECT l.id AS about FROM token_lots l
+        LEFT JOIN (SELECT part.lot_id, sum(part.tokens) AS held FROM token_hold_lots part
+                   JOIN token_holds h ON h.id = part.hold_id AND h.status = 'HELD' GROUP BY part.lot_id) p
+            ON p.lot_id = l.id
+        WHERE coalesce(p.held, 0) <> l.held_tokens
+    """,
+    "the parts of a hold add up to it": """
+        SELECT h.id AS about FROM token_holds h
+        LEFT JOIN (SELECT hold_id, sum(tokens) AS tokens FROM token_hold_lots GROUP BY hold_id) p ON p.hold_id = h.id
+        WHERE coalesce(p.tokens, 0) <> h.tokens
+    """,
+    "the entries of a hold say how it ended": """
+        SELECT h.id AS about FROM token_holds h
+        LEFT JOIN (SELECT reference_id, sum(held_change) AS held,
+                          -sum(change_amount) FILTER (WHERE change_type = 'CAPTURE') AS captured
+                   FROM token_balance_history WHERE reference_type = 'hold' GROUP BY reference_id) e
+            ON e.reference_id = h.id::text
+        WHERE coalesce(e.held, 0) <> CASE h.status WHEN 'HELD' THEN h.tokens ELSE 0 END
+            OR coalesce(e.captured, 0) <> h.captured_tokens
+    """,
+    "a budget counts what its actor used": """
+        SELECT b.id AS about FROM spend_budgets b
+        JOIN spend_budget_usage u ON u.budget_id = b.id
+        CROSS JOIN LATERAL (SELECT u.window_start + ('1 ' || lower(b.period))::interval AS window_end) w
+        WHERE b.is_active AND u.window_start >= b.counted_from AND u.used_tokens <>
+                coalesce((SELECT -sum(e.change_amount) FROM token_balance_history e
+                          WHERE e.organization_id = b.organization_id AND e.actor = b.actor
+                              AND e.change_type = 'SPEND' AND e.occurred_at >= u.window_start
+                              AND e.occurred_at < w.window_end), 0)
+              + coalesce((SELECT sum(CASE h.status WHEN 'HELD' THEN h.tokens ELSE h.captured_tokens END)
+                          FROM token_holds h
+                          WHERE h.organization_id = b.organization_id AND h.actor = b.actor
+                              AND h.held_at >= u.window_start AND h.held_at < w.window_end), 0)
+    """,
     "sequences are gapless": """
         SELECT w.id AS about FROM organization_token_wallets w
         LEFT JOIN (SELECT wallet_id, count(*) AS entries, max(sequence) AS last FROM token_balance_history

@@ -7,19 +7,22 @@ key, a refusal as well: whoever was told "not enough" is told so again, and is n
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import ClassVar
 from uuid import UUID
 
 import orjson
 
 from models import ledger
-from models.database import Connection, transaction
-from models.errors import InsufficientTokens, InvalidTokens, Refusal
-from models.intentions import Intention, remember
-from models.outcomes import Booked, booked_from
-from rules.entries import EntryKind
+from models.database import transaction
+from models.deciding import decide_orders
+from models.errors import InvalidTokens, Refusal
+from models.intentions import FirstAnswer, Intention
+from models.locking import LockedWallet
+from models.outcomes import Booked, booked, booked_from
 from rules.identity import fingerprint
 from rules.pricing import TOKEN_PLACES, places_of
-from rules.spending import Movement, Shortage, decide_spends
+from rules.sheet import Movement
+from rules.spending import Moved, Spend
 
 SPEND_MIN = Decimal("0.0001")
 SPEND_MAX = Decimal(1_000_000_000)
@@ -27,8 +30,29 @@ OPERATION = "spendTokens"
 
 
 @dataclass(frozen=True, slots=True)
+class Rated:
+    """What a number of tokens was worked out from: units of an operation at its price in tokens."""
+
+    operation: str
+    units: Decimal
+    tokens_per_unit: Decimal
+
+    def as_metadata(self) -> str:
+        plain = {
+            "operation": self.operation,
+            "units": f"{self.units:f}",
+            "tokens_per_unit": f"{self.tokens_per_unit:f}",
+        }
+        return orjson.dumps(plain).decode()
+
+
+@dataclass(frozen=True, slots=True)
 class SpendOrder:
-    """Tokens to be spent once by `key`. `reference` is the caller's own name for what they were spent on."""
+    """Tokens to be spent once by `key`. `reference` is the caller's own name for what they were spent on.
+
+    rated   when the caller named an operation instead of tokens; then it is the operation and its units that the key
+            stands for, and a price that has changed since does not make a repeated request another one.
+    """
 
     organization_id: UUID
     tokens: Decimal
@@ -38,15 +62,43 @@ class SpendOrder:
     reference_id: str | None = None
     description: str = ""
     request_id: str | None = None
+    rated: Rated | None = None
+
+    needs_active: ClassVar[bool] = True
+    named_hold: ClassVar[None] = None
 
     def intention(self) -> Intention:
-        values = {
-            "tokens": self.tokens,
+        values: dict[str, object] = {
             "reference_type": self.reference_type,
             "reference_id": self.reference_id,
             "description": self.description,
         }
+        if self.rated is None:
+            values["tokens"] = self.tokens
+        else:
+            values |= {"operation": self.rated.operation, "units": self.rated.units}
         return Intention(OPERATION, self.key, fingerprint(values))
+
+    def request(self, at: datetime) -> Spend:
+        return Spend(self.tokens, self.actor)
+
+    def posting(self, movement: Movement) -> ledger.Posting:
+        return ledger.Posting(
+            movement,
+            self.actor,
+            reference_type=self.reference_type,
+            reference_id=self.reference_id,
+            description=self.description,
+            key=self.key,
+            metadata=None if self.rated is None else self.rated.as_metadata(),
+            request_id=self.request_id,
+        )
+
+    def outcome(self, wallet: LockedWallet, moved: Moved) -> Booked:
+        return booked(wallet.id, moved.movements[0])
+
+    def told_again(self, first: FirstAnswer) -> Booked:
+        return booked_from(self.intention().told_again(first))
 
 
 def check_amount(tokens: Decimal) -> None:
@@ -58,78 +110,13 @@ def check_amount(tokens: Decimal) -> None:
 async def spend(order: SpendOrder, *, at: datetime) -> Booked:
     """The tokens have left the wallet, once. `at` is now, UTC.
 
-    Raises InvalidTokens, WalletNotFound, WalletSuspended, InsufficientTokens, IdempotencyConflict; nothing moved then.
+    Raises InvalidTokens, WalletNotFound, WalletSuspended, InsufficientTokens, BudgetExceeded, IdempotencyConflict;
+    nothing moved then.
     """
     check_amount(order.tokens)
     async with transaction() as db:
-        answer = await _decide_and_write(db, order, at)
+        (answer,) = await decide_orders(db, order.organization_id, (order,), at=at)
     if isinstance(answer, Refusal):
         raise answer
+    assert isinstance(answer, Booked)
     return answer
-
-
-async def _decide_and_write(db: Connection, order: SpendOrder, at: datetime) -> Booked | Refusal:
-    intention = order.intention()
-    wallet = await ledger.lock_wallet(db, order.organization_id, intention=intention)
-    if wallet.first_answer is not None:
-        return booked_from(intention.first_answer(*wallet.first_answer))
-    try:
-        wallet.refuse_when_suspended()
-        return await _write(db, wallet, order, intention, at)
-    except Refusal as refusal:
-        await remember(db, order.organization_id, intention, refusal)
-        return refusal
-
-
-async def _write(
-    db: Connection, wallet: ledger.LockedWallet, order: SpendOrder, intention: Intention, at: datetime
-) -> Booked:
-    decision = decide_spends(wallet.state, (order.tokens,), at)
-    (outcome,) = decision.answers
-    if isinstance(outcome, Shortage):
-        await ledger.post(db, wallet, ledger.Books(expirations(wallet, decision.expirations, at)))
-        raise InsufficientTokens(needed=outcome.needed, available=outcome.available)
-    booked = Booked(
-        ledger.entry_id(wallet.id, outcome.sequence),
-        outcome.sequence,
-        outcome.tokens,
-        outcome.available_after,
-        wallet.state.held,
-        at,
-    )
-    posting = ledger.outgoing(
-        EntryKind.SPEND,
-        outcome,
-        held=wallet.state.held,
-        actor=order.actor,
-        at=at,
-        key=order.key,
-        reference_type=order.reference_type,
-        reference_id=order.reference_id,
-        description=order.description,
-    )
-    books = ledger.Books(
-        (*expirations(wallet, decision.expirations, at), posting),
-        answers=((intention, orjson.dumps(booked.as_answer()).decode()),),
-        request_id=order.request_id,
-    )
-    await ledger.post(db, wallet, books)
-    return booked
-
-
-def expirations(
-    wallet: ledger.LockedWallet, movements: tuple[Movement, ...], at: datetime
-) -> tuple[ledger.Posting, ...]:
-    """The postings that book what expired: one for each lot that lost tokens."""
-    return tuple(
-        ledger.outgoing(
-            EntryKind.EXPIRATION,
-            movement,
-            held=wallet.state.held,
-            actor="scrip",
-            at=at,
-            reference_type="lot",
-            reference_id=str(movement.draws[0].lot_id),
-        )
-        for movement in movements
-    )

@@ -17,12 +17,15 @@ from models.database import Connection, transaction
 from models.errors import WalletNotFound
 from rules.identity import derived_id
 
+# Expired lots and overdue holds count as over, whether or not that has been booked: tokens of an overdue hold are free
+# again, unless their lot has expired as well.
 WALLET = """
 SELECT w.id, w.organization_id, w.currency, w.price_per_token, w.tax_rate, w.payment_terms_days,
        CASE WHEN w.expiration_enabled THEN w.expiration_days END AS validity_days,
-       w.current_balance - coalesce(gone.tokens, 0) AS available, w.held_tokens AS held,
+       w.current_balance - coalesce(gone.tokens, 0) + coalesce(back.tokens, 0) AS available,
+       w.held_tokens - coalesce(back.tokens, 0) - coalesce(back.lost, 0) AS held,
        w.total_purchased, w.total_granted, w.total_consumed,
-       w.total_expired + coalesce(gone.tokens, 0) AS total_expired,
+       w.total_expired + coalesce(gone.tokens, 0) + coalesce(back.lost, 0) AS total_expired,
        w.total_refunded, w.total_adjusted, w.entry_sequence, w.is_active, w.suspended_at, w.suspension_reason,
        w.created_at
 FROM organization_token_wallets w
@@ -30,6 +33,12 @@ LEFT JOIN LATERAL (
     SELECT sum(remaining_tokens - held_tokens) AS tokens FROM token_lots
     WHERE wallet_id = w.id AND NOT is_exhausted AND expires_at <= $2
 ) gone ON true
+LEFT JOIN LATERAL (
+    SELECT sum(part.tokens) FILTER (WHERE lot.expires_at IS NULL OR lot.expires_at > $2) AS tokens,
+           sum(part.tokens) FILTER (WHERE lot.expires_at <= $2) AS lost
+    FROM token_holds h JOIN token_hold_lots part ON part.hold_id = h.id JOIN token_lots lot ON lot.id = part.lot_id
+    WHERE w.held_tokens > 0 AND h.wallet_id = w.id AND h.status = 'HELD' AND h.expires_at <= $2
+) back ON true
 WHERE w.organization_id = $1
 """
 

@@ -13,6 +13,7 @@ from temporalio.client import Client
 from activities.gateways.protocol import PaymentGateway
 from models.actors import Actor
 from models.hub import Hub
+from models.tills import Tills
 from models.wallets import WalletDefaults
 from schema.credentials import IssuerTokens, OwnTokens
 from schema.edge.masking import ErrorCode, public_error
@@ -46,6 +47,7 @@ class Product:
     options: Options
     temporal: Client
     hub: Hub
+    tills: Tills
     gateways: Mapping[str, PaymentGateway]
     own_tokens: OwnTokens
     issuer_tokens: IssuerTokens | None

@@ -6,8 +6,10 @@ from typing import TypeVar
 import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
+from rules.budgets import BudgetPeriod
 from rules.entries import EntryKind
 from rules.explanations import LotState
+from rules.holding import CaptureExcess, HoldStatus
 from rules.lots import LotKind
 from rules.purchases import PurchaseStatus, PurchaseType
 from rules.terms import WalletSetting
@@ -94,4 +96,43 @@ _shown(
     },
 )
 
-__all__ = ["EntryKind", "LotKind", "LotState", "PurchaseStatus", "PurchaseType", "WalletSetting"]
+_shown(
+    HoldStatus,
+    "What became of a hold.",
+    {
+        HoldStatus.HELD: "Its tokens are reserved.",
+        HoldStatus.CAPTURED: "Its tokens, or some of them, were spent; the rest returned.",
+        HoldStatus.RELEASED: "It was given up; everything returned.",
+        HoldStatus.EXPIRED: "Nobody resolved it in time; everything returned at that instant.",
+    },
+)
+_shown(
+    CaptureExcess,
+    "What happens when more is captured than is held.",
+    {
+        CaptureExcess.REJECT: "It is refused, and the hold stays.",
+        CaptureExcess.CAP: "No more than what is held is captured.",
+        CaptureExcess.TAKE_AVAILABLE: "The rest is spent from what is available; refused when that is too little.",
+    },
+)
+_shown(
+    BudgetPeriod,
+    "How long a budget's windows are; they begin at midnight UTC.",
+    {
+        BudgetPeriod.DAY: "A day.",
+        BudgetPeriod.WEEK: "A week, from Monday.",
+        BudgetPeriod.MONTH: "A month of the calendar.",
+    },
+)
+
+__all__ = [
+    "BudgetPeriod",
+    "CaptureExcess",
+    "EntryKind",
+    "HoldStatus",
+    "LotKind",
+    "LotState",
+    "PurchaseStatus",
+    "PurchaseType",
+    "WalletSetting",
+]

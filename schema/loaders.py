@@ -7,6 +7,7 @@ from uuid import UUID
 from strawberry.dataloader import DataLoader
 
 from models.database import connection
+from models.holds import PartView, read_parts
 from models.invoices import InvoiceLineView, InvoiceView, invoices_of_purchases, read_lines_of
 from models.past import EntryBehind, entries_behind
 from models.wallets import DrawView, read_draws
@@ -23,6 +24,7 @@ class Loaders:
         self._invoices: DataLoader[UUID, InvoiceView | None] | None = None
         self._lines: DataLoader[UUID, tuple[InvoiceLineView, ...]] | None = None
         self._entries_behind: DataLoader[tuple[UUID, datetime], list[EntryBehind]] | None = None
+        self._parts: DataLoader[UUID, list[PartView]] | None = None
 
     @property
     def draws(self) -> DataLoader[UUID, list[DrawView]]:
@@ -47,6 +49,18 @@ class Loaders:
         """The newest entries behind a lot up to an instant, by both."""
         self._entries_behind = self._entries_behind or DataLoader(_load_entries_behind, max_batch_size=BATCH_MAX)
         return self._entries_behind
+
+    @property
+    def parts(self) -> DataLoader[UUID, list[PartView]]:
+        """Parts by hold."""
+        self._parts = self._parts or DataLoader(_load_parts, max_batch_size=BATCH_MAX)
+        return self._parts
+
+
+async def _load_parts(hold_ids: Sequence[UUID]) -> Sequence[list[PartView]]:
+    async with connection() as db:
+        found = await read_parts(db, hold_ids)
+    return [found[hold_id] for hold_id in hold_ids]
 
 
 async def _load_draws(entry_ids: Sequence[UUID]) -> Sequence[list[DrawView]]:

@@ -25,6 +25,8 @@ LOTS = "lots"
 PURCHASES = "purchases"
 INVOICES = "invoices"
 FEED = "feed"
+HOLDS = "holds"
+BUDGETS = "budgets"
 
 NodeType = TypeVar("NodeType")
 
@@ -105,6 +107,20 @@ def read_moment(cursor: Cursor | None, *, of: str) -> tuple[datetime, UUID] | No
         # Years at either end of the calendar have no UTC, and the database would fall over them.
         return moment.astimezone(UTC), UUID(key)
     except (ValueError, OverflowError):
+        raise _bad_cursor() from None
+
+
+def key_cursor(key: UUID, *, of: str) -> Cursor:
+    return _sealed(of, str(key))
+
+
+def read_key_cursor(cursor: Cursor | None, *, of: str) -> UUID | None:
+    """Raises BAD_USER_INPUT for anything that was never a cursor of this list."""
+    if cursor is None:
+        return None
+    try:
+        return UUID(_opened(of, cursor))
+    except ValueError:
         raise _bad_cursor() from None
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import strawberry
 
 from models.database import Connection, connection
+from models.holds import read_hold
 from models.invoices import invoice_by_id
 from models.organizations import read_organization
 from models.ownership import OWNED, owner_of
@@ -20,12 +21,15 @@ from rules.permissions import Permission
 from schema.access import AccessMutations, AccessQueries, Organization
 from schema.adjusting import AdjustingMutations
 from schema.administration import AdministrationMutations
+from schema.batches import BatchMutations
+from schema.budgets import BudgetMutations, BudgetQueries
 from schema.buying import BuyingMutations
 from schema.context import Info
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.edge.schema import EdgeSchema, build_schema, utc_now
 from schema.explanations import ExplanationQueries
+from schema.holds import Hold, HoldMutations
 from schema.ids import read_any_id
 from schema.invoices import Invoice, InvoiceQueries
 from schema.nodes import Node
@@ -80,12 +84,17 @@ async def find_owned(info: Info, db: Connection, kind: str, key: UUID) -> Node |
     if kind == "Lot":
         lot = await read_lot(db, key)
         return None if lot is None else Lot.of(lot)
+    if kind == "Hold":
+        hold = await read_hold(db, key, at=info.context.now)
+        return None if hold is None else Hold.of(hold)
     method = await find_payment_method(db, key)
     return None if method is None else PaymentMethod.of(method)
 
 
 @strawberry.type(description="Everything that can be read.")
-class Query(AccessQueries, WalletQueries, ExplanationQueries, PackageQueries, PurchaseQueries, InvoiceQueries):
+class Query(
+    AccessQueries, WalletQueries, ExplanationQueries, PackageQueries, PurchaseQueries, InvoiceQueries, BudgetQueries
+):
     @strawberry.field(
         description="Anything by its global id. Null when there is none or it is not the caller's.",
         directives=requires(Permission.TOKENS_VIEW),
@@ -109,13 +118,9 @@ class Query(AccessQueries, WalletQueries, ExplanationQueries, PackageQueries, Pu
 
 @strawberry.type(description="Everything that can be changed.")
 class Mutation(
-    AccessMutations,
-    BuyingMutations,
-    SpendingMutations,
-    AdjustingMutations,
-    AdministrationMutations,
-    PaymentMethodMutations,
-):
+    AccessMutations, BuyingMutations, SpendingMutations, BatchMutations, HoldMutations, BudgetMutations,
+    AdjustingMutations, AdministrationMutations, PaymentMethodMutations,
+):  # fmt: skip
     pass
 
 

@@ -18,11 +18,14 @@ from schema.enums import LotKind
 from schema.ids import global_id
 from schema.money import at_token_places
 from schema.problems import (
+    BatchRefused,
+    BudgetExceeded,
     IdempotencyConflict,
     InsufficientTokens,
     InvalidExpiry,
     InvalidTokens,
     TokenSystemDisabled,
+    WalletBusy,
     WalletNotFound,
     WalletSuspended,
 )
@@ -100,8 +103,11 @@ SpendTokensResult: TypeAlias = Annotated[
     SpendTokensSuccess
     | InsufficientTokens
     | InvalidTokens
+    | BudgetExceeded
     | WalletSuspended
     | WalletNotFound
+    | WalletBusy
+    | BatchRefused
     | IdempotencyConflict
     | TokenSystemDisabled,
     strawberry.union("SpendTokensResult"),
@@ -161,7 +167,9 @@ class SpendingMutations:
     ) -> SpendTokensResult:
         refuse_when_disabled(info)
         order = spend_order(info, input)
-        booked = await retrying(lambda: spending.spend(order, at=info.context.now))
+        spending.check_amount(order.tokens)
+        booked = await info.context.product.tills.ask(order, at=info.context.now)
+        assert isinstance(booked, Booked)
         return SpendTokensSuccess.of(booked)
 
     @strawberry.mutation(

@@ -11,6 +11,7 @@ import strawberry
 from models.database import connection
 from models.errors import WalletNotFound
 from models.history import read_entries, read_lots
+from models.holds import read_holds
 from models.invoices import read_invoices
 from models.past import read_balance
 from models.payment_methods import list_payment_methods
@@ -28,7 +29,7 @@ from rules.permissions import Permission
 from schema.balances import AsOf, WalletBalance, read_instant
 from schema.context import Info
 from schema.edge.permissions import requires
-from schema.enums import EntryKind, LotKind, PurchaseStatus
+from schema.enums import EntryKind, HoldStatus, LotKind, PurchaseStatus
 from schema.exports import entries_csv_url
 from schema.filters import (
     ActorName,
@@ -44,11 +45,13 @@ from schema.filters import (
     entry_filter,
     lot_filter,
 )
+from schema.holds import Hold
 from schema.ids import global_id
 from schema.invoices import Invoice
 from schema.money import Money, money
 from schema.nodes import Node
 from schema.pages import (
+    HOLDS,
     INVOICES,
     LOTS,
     PURCHASES,
@@ -306,6 +309,34 @@ class Wallet(Node):
         async with connection() as db:
             views = await read_lots(db, self.key, limit=size + 1, before=before, at=info.context.now, wanted=wanted)
         rows = [(moment_cursor(view.created_at, view.id, of=LOTS), Lot.of(view)) for view in views]
+        return page_of(rows, size, continued=after is not None)
+
+    @strawberry.field(description="Its holds, newest first, the resolved ones included.")
+    async def holds(
+        self,
+        info: Info,
+        first: First = 20,
+        after: After = None,
+        statuses: Annotated[
+            list[HoldStatus] | None, strawberry.argument(description="Only holds in these states; null for all.")
+        ] = None,
+        reference_type: Annotated[
+            str | None, strawberry.argument(description="Only holds for this kind of thing.")
+        ] = None,
+        reference_id: Annotated[str | None, strawberry.argument(description="Only holds for this one.")] = None,
+    ) -> Connection[Hold]:
+        size, before = page_size(first), read_moment(after, of=HOLDS)
+        async with connection() as db:
+            views = await read_holds(
+                db,
+                self.key,
+                at=info.context.now,
+                limit=size + 1,
+                before=before,
+                statuses=[status.value for status in statuses] if statuses else None,
+                reference=(reference_type, reference_id),
+            )
+        rows = [(moment_cursor(view.held_at, view.id, of=HOLDS), Hold.of(view)) for view in views]
         return page_of(rows, size, continued=after is not None)
 
     @strawberry.field(description="The organization's purchases, newest first.")

@@ -6,15 +6,19 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
+from models.budgets import BudgetOrder, set_budget
 from models.completion import complete_purchase
 from models.database import transaction
 from models.granting import GrantOrder, grant
+from models.holding import HoldOrder, ReleaseOrder, settle_hold
 from models.invoices import Seller
+from models.locking import lock_wallet
 from models.passwords import hash_password
 from models.payment_methods import NewPaymentMethod, add_payment_method
 from models.purchases import PurchaseOrder, PurchaseView, place
 from models.quotes import Wish
 from models.wallets import WalletDefaults, ensure_wallet
+from rules.budgets import BudgetPeriod
 from rules.identity import derived_id
 from rules.lots import LotKind
 from rules.payments import PaymentReport, PaymentStatus
@@ -171,6 +175,49 @@ async def gives(
         priority=priority,
     )
     await grant(order, at=at or datetime.now(UTC))
+
+
+async def holds(
+    organization: Organization,
+    tokens: str,
+    *,
+    seconds: int = 300,
+    actor: str = "user/test",
+    at: datetime,
+    key: str | None = None,
+) -> UUID:
+    """Tokens of the organisation are held; returns the hold's id."""
+    order = HoldOrder(
+        organization_id=organization.id,
+        key=key or f"hold-{next(numbers)}",
+        actor=actor,
+        tokens=Decimal(tokens),
+        seconds=seconds,
+    )
+    return (await settle_hold(order, at=at)).hold.id
+
+
+async def releases(organization: Organization, hold_id: UUID, *, at: datetime) -> None:
+    """A hold of the organisation is given up."""
+    order = ReleaseOrder(
+        organization_id=organization.id, key=f"release-{next(numbers)}", actor="user/test", hold_id=hold_id
+    )
+    await settle_hold(order, at=at)
+
+
+async def sets_a_budget(
+    organization: Organization,
+    actor: str,
+    limit: str,
+    *,
+    period: BudgetPeriod = BudgetPeriod.DAY,
+    at: datetime,
+) -> UUID:
+    """The actor may use so many tokens of the organisation in each window; returns the budget's id."""
+    order = BudgetOrder(organization.id, actor, period, Decimal(limit), set_by="user/test")
+    async with transaction() as db:
+        wallet = await lock_wallet(db, organization.id, at=at)
+        return (await set_budget(db, wallet, order, at=at)).id
 
 
 async def an_order(

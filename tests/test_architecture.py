@@ -34,6 +34,10 @@ READS_ENVIRONMENT = {
 WRITERS = {
     "token_balance_history": {"models.ledger"},
     "token_draws": {"models.ledger"},
+    "token_holds": {"models.hold_rows"},
+    "token_hold_lots": {"models.hold_rows"},
+    "spend_budgets": {"models.budgets"},
+    "spend_budget_usage": {"models.budgets"},
     "token_lots": {"models.ledger"},
     "token_invoices": {"models.invoices"},
     "token_invoice_lines": {"models.invoices"},
@@ -58,7 +62,10 @@ NEVER_ASKED = {
 # Except for what is set by an input that is about nothing else, and guarded setting by setting.
 ASKED_OF_SOME = {"UpdateWalletSettingsInput": {"pricePerToken", "taxRate"}}
 # Mutations that move tokens or money and therefore happen once by the caller's key.
-MOVES_SOMETHING = {"spendTokens", "grantTokens", "adjustBalance", "startPurchase"}
+MOVES_SOMETHING = {
+    "spendTokens", "grantTokens", "adjustBalance", "startPurchase", "holdTokens", "captureHold", "extendHold",
+    "releaseHold",
+}  # fmt: skip
 
 
 def decorated(module: Module, decorator: str) -> list[str]:

@@ -27,6 +27,7 @@ FLOATS_ALLOWED = {
     "models/feed.py": "seconds between looks and between reconnections",
     "models/hub.py": "seconds between tries of a page",
     "models/reader.py": "seconds between tries of an event",
+    "models/tills.py": "seconds that a transaction has lately taken",
     "workflows/purchase.py": "Temporal's search attribute for filtering by amount; the books have the decimal",
 }
 CLOCKS = re.compile(r"\b(?:datetime\.(?:now|utcnow|today)|date\.today|time\.(?:time|time_ns|monotonic))\(")

@@ -5,6 +5,8 @@
     │           IdempotencyConflict, TokenSystemDisabled
     ├── buying: PackageNotFound, PackageWithdrawn, PriceChanged, PaymentMethodNotFound, PaymentMethodRejected,
     │           PurchaseNotFound, PurchaseNotCancellable
+    ├── holds:  HoldNotFound, HoldResolved, HoldTooLong, InvalidHoldTime, CaptureExceedsHold, BudgetExceeded,
+    │           BudgetNotFound, BudgetSubjectNotFound, WalletBusy, BatchRefused, InvalidBatch
     ├── access: OrganizationNotFound, SignInRefused, SessionEnded
     └── administration: InvalidSetting, SettingNotAllowed
 
@@ -27,6 +29,19 @@ from models.errors.buying import (
     PurchaseNotCancellable,
     PurchaseNotFound,
 )
+from models.errors.holds import (
+    BatchRefused,
+    BudgetExceeded,
+    BudgetNotFound,
+    BudgetSubjectNotFound,
+    CaptureExceedsHold,
+    HoldNotFound,
+    HoldResolved,
+    HoldTooLong,
+    InvalidBatch,
+    InvalidHoldTime,
+    WalletBusy,
+)
 from models.errors.refusals import Refusal, all_refusals, refusal_as_answer, refusal_from_answer
 from models.errors.tokens import (
     IdempotencyConflict,
@@ -39,9 +54,19 @@ from models.errors.tokens import (
 )
 
 __all__ = [
+    "BatchRefused",
+    "BudgetExceeded",
+    "BudgetNotFound",
+    "BudgetSubjectNotFound",
+    "CaptureExceedsHold",
+    "HoldNotFound",
+    "HoldResolved",
+    "HoldTooLong",
     "IdempotencyConflict",
     "InsufficientTokens",
+    "InvalidBatch",
     "InvalidExpiry",
+    "InvalidHoldTime",
     "InvalidSetting",
     "InvalidTokens",
     "OrganizationNotFound",
@@ -57,6 +82,7 @@ __all__ = [
     "SettingNotAllowed",
     "SignInRefused",
     "TokenSystemDisabled",
+    "WalletBusy",
     "WalletNotFound",
     "WalletSuspended",
     "all_refusals",

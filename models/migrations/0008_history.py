@@ -11,7 +11,7 @@ from tortoise.migrations.constraints import CheckConstraint
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0004_numbers")]
+    dependencies = [("models", "0010_audit_in_batches")]
 
     operations = [
         ops.RemoveIndex("Draw", name="draws_by_lot"),

@@ -3,6 +3,7 @@
 TABLE_MODULES = (
     "models.tables.access",
     "models.tables.wallets",
+    "models.tables.holds",
     "models.tables.buying",
     "models.tables.spine",
     "models.tables.arrangements",

@@ -46,6 +46,8 @@ class Wallet(Model):
     entry_sequence = fields.BigIntField(default=0, db_default=0)
     expiration_enabled = fields.BooleanField(default=False, db_default=False)
     expiration_days = fields.IntField(null=True)
+    # Whether any budget may have to be looked at before tokens are used; most wallets have none.
+    has_budgets = fields.BooleanField(default=False, db_default=False)
     is_active = fields.BooleanField(default=True, db_default=True)
     suspended_at = fields.DatetimeField(null=True)
     suspension_reason = fields.TextField(null=True)

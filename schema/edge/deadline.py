@@ -34,7 +34,7 @@ UVICORN_OPTIONS: UvicornOptions = {
     "server_header": False,
     "timeout_keep_alive": 5,
     "timeout_graceful_shutdown": 20,
-    "ws_max_size": 64 * 1024,
+    "ws_max_size": 256 * 1024,
     "ws_per_message_deflate": False,
 }
 

@@ -20,7 +20,8 @@ from structlog.contextvars import bound_contextvars
 
 from schema.edge.masking import ErrorCode
 
-BODY_BYTES_MAX = 64 * 1024
+# A batch of a thousand spends fits; what a document may cost is bounded elsewhere.
+BODY_BYTES_MAX = 256 * 1024
 SECONDS_MAX = 10.0
 # A body this many times too large is still read to its end, so that the caller can read the answer.
 DRAIN_FACTOR = 16

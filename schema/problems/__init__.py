@@ -5,7 +5,7 @@ from typing import Any
 from strawberry.schema.exception_handlers import ExceptionHandler
 
 from models import errors
-from schema.problems import access, administration, buying, tokens
+from schema.problems import access, administration, buying, holds, tokens
 from schema.problems.access import (
     OrganizationNotFound,
     SessionEnded,
@@ -21,6 +21,19 @@ from schema.problems.buying import (
     PurchaseNotCancellable,
     PurchaseNotFound,
 )
+from schema.problems.holds import (
+    BatchRefused,
+    BudgetExceeded,
+    BudgetNotFound,
+    BudgetSubjectNotFound,
+    CaptureExceedsHold,
+    HoldNotFound,
+    HoldResolved,
+    HoldTooLong,
+    InvalidBatch,
+    InvalidHoldTime,
+    WalletBusy,
+)
 from schema.problems.problem import Problem, Shown
 from schema.problems.tokens import (
     IdempotencyConflict,
@@ -35,9 +48,19 @@ from schema.problems.tokens import (
 __all__ = [
     "EXCEPTION_HANDLERS",
     "PROBLEMS",
+    "BatchRefused",
+    "BudgetExceeded",
+    "BudgetNotFound",
+    "BudgetSubjectNotFound",
+    "CaptureExceedsHold",
+    "HoldNotFound",
+    "HoldResolved",
+    "HoldTooLong",
     "IdempotencyConflict",
     "InsufficientTokens",
+    "InvalidBatch",
     "InvalidExpiry",
+    "InvalidHoldTime",
     "InvalidSetting",
     "InvalidTokens",
     "OrganizationNotFound",
@@ -53,12 +76,19 @@ __all__ = [
     "SettingNotAllowed",
     "SignInRefused",
     "TokenSystemDisabled",
+    "WalletBusy",
     "WalletNotFound",
     "WalletSuspended",
     "problem_of",
 ]
 
-PROBLEMS: Shown = {**tokens.PROBLEMS, **buying.PROBLEMS, **access.PROBLEMS, **administration.PROBLEMS}
+PROBLEMS: Shown = {
+    **tokens.PROBLEMS,
+    **buying.PROBLEMS,
+    **holds.PROBLEMS,
+    **access.PROBLEMS,
+    **administration.PROBLEMS,
+}
 
 
 def problem_of(refusal: errors.Refusal) -> Problem:

@@ -159,7 +159,9 @@ async def wallet_events(url: str, token: str, after: str) -> AsyncGenerator[dict
 async def wallet_updates(url: str, token: str, after: str) -> AsyncGenerator[dict[str, Any], None]:
     """`walletUpdated` over graphql-transport-ws until the server completes it. Raises when the connection breaks."""
     address = f"{url.replace('http', 'ws', 1)}/graphql"
-    async with websockets.connect(address, subprotocols=[websockets.Subprotocol("graphql-transport-ws")]) as socket:
+    # Without a bound on what waits unread: a client that leaves in the middle would not see the goodbye behind it.
+    spoken = [websockets.Subprotocol("graphql-transport-ws")]
+    async with websockets.connect(address, subprotocols=spoken, max_queue=None) as socket:
         await socket.send(json.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}))
         assert json.loads(await socket.recv())["type"] == "connection_ack"
         payload = {"query": WALLET_UPDATED, "variables": {"after": after}}

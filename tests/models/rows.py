@@ -32,8 +32,13 @@ CHECKED_VALUES = {
     "frequency": "'monthly'",
     "trigger_type": "'both'",
     "threshold_type": "'absolute'",
+    "period": "'DAY'",
 }
-OF_ONE_TABLE = {("payments", "status"): "'DECLINED'", ("gateway_events", "kind"): "'x'"}
+OF_ONE_TABLE = {
+    ("payments", "status"): "'DECLINED'",
+    ("gateway_events", "kind"): "'x'",
+    ("token_holds", "expires_at"): "now() + interval '1 minute'",
+}
 # Columns that may be empty but not beside a price.
 BESIDES = {"token_packages": (("currency", "'USD'"),)}
 

@@ -12,11 +12,13 @@ from models import ledger
 from models.completion import complete_purchase
 from models.database import Connection, transaction
 from models.granting import Incoming, put
+from models.locking import LockedWallet, lock_wallet
 from models.purchases import require_purchase
 from models.reconciliation import violations
 from models.spending import SpendOrder, spend
 from rules.entries import EntryKind
 from rules.lots import Draw, LotKind
+from rules.sheet import Movement
 from tests.builders import SELLER, Organization, an_order, an_organization, captured, gives
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
@@ -39,18 +41,19 @@ async def traces(db: Connection) -> list[object]:
     return list(row.values())
 
 
-def a_posting(wallet: ledger.LockedWallet, lot_id: UUID, *, sequence: int, available: str = "10") -> ledger.Posting:
+def a_posting(wallet: LockedWallet, lot_id: UUID, *, sequence: int, available: str = "10") -> ledger.Posting:
     """The spend of one token from a lot."""
     before = Decimal(available)
-    return ledger.Posting(
-        *(EntryKind.SPEND, Decimal(-1), sequence, before, before - 1, Decimal(0)),
-        *((Draw(lot_id, Decimal(1)),), "user/ada", NOW),
-    )
+    draws = (Draw(lot_id, Decimal(1)),)
+    movement = Movement(
+        EntryKind.SPEND, Decimal(-1), Decimal(0), sequence, before, before - 1, Decimal(0), draws, (), NOW
+    )  # fmt: skip
+    return ledger.Posting(movement, "user/ada")
 
 
 async def posts(wallet_of: Organization, **posting: object) -> None:
     async with transaction() as db:
-        wallet = await ledger.lock_wallet(db, wallet_of.id)
+        wallet = await lock_wallet(db, wallet_of.id, at=NOW)
         lot_id = posting.pop("lot_id", wallet.state.lots[0].id)
         await ledger.post(db, wallet, ledger.Books((a_posting(wallet, lot_id, **posting),)))  # type: ignore[arg-type]
 
@@ -110,7 +113,7 @@ async def test_nothing_to_post_writes_nothing(db: Connection) -> None:
     before = await traces(db)
 
     async with transaction() as posting:
-        await ledger.post(posting, await ledger.lock_wallet(posting, aurora.id), ledger.Books(()))
+        await ledger.post(posting, await lock_wallet(posting, aurora.id, at=NOW), ledger.Books(()))
 
     assert await traces(db) == before
 
@@ -120,7 +123,7 @@ async def spends(_: Connection, aurora: Organization) -> None:
 
 
 async def puts_a_lot(db: Connection, aurora: Organization) -> None:
-    wallet = await ledger.lock_wallet(db, aurora.id)
+    wallet = await lock_wallet(db, aurora.id, at=NOW)
     lot = ledger.NewLot(UUID(int=9), LotKind.PROMO, Decimal(3), Decimal(0), Decimal(0), NOW, None)
     await put(db, wallet, (Incoming(lot, EntryKind.GRANT, "grant", "9", ""),), actor="scrip", at=NOW)
 

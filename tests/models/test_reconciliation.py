@@ -13,20 +13,20 @@ from models.database import Connection
 from models.reconciliation import EXAMPLES_MAX, RULES, violations
 from models.spending import SpendOrder, spend
 from models.wallets import wallet_id_of
-from tests.builders import an_order, an_organization, gives, is_paid
+from tests.builders import an_order, an_organization, gives, holds, is_paid, releases, sets_a_budget
 from tests.models.damage import Laboratory, laboratory
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 
 # $1 is one wallet, $2 the other one. Each has lots of 10 (PROMO) and 20 (PAID, of a completed purchase), has spent 12
-# and has a pending purchase.
+# and has a pending purchase. 3 tokens are held, 1 was and was released; whoever did it has a budget.
 DAMAGES = {
     "entries add up to available and held": """
         WITH entry AS (
             INSERT INTO token_balance_history (id, organization_id, wallet_id, sequence, change_type, change_amount,
                 held_change, balance_before, balance_after, held_after, actor, occurred_at)
             SELECT gen_random_uuid(), w.organization_id, w.id, w.entry_sequence + 1, 'HOLD', c.change, 0,
-                w.current_balance, w.current_balance + c.change, 0, 'nobody', now()
+                w.current_balance, w.current_balance + c.change, w.held_tokens, 'nobody', now()
             FROM organization_token_wallets w
             JOIN (VALUES ($1, 5), ($2, -5)) c (wallet_id, change) ON c.wallet_id = w.id
             RETURNING id, change_amount
@@ -53,6 +53,23 @@ DAMAGES = {
     "draws are numbered in the order of their entries": """
         UPDATE token_draws d SET id = d.id + 1000 FROM token_balance_history e
         WHERE e.id = d.entry_id AND e.wallet_id IN ($1, $2) AND e.sequence = 1
+    """,
+    "open holds explain what is held of every lot": """
+        UPDATE token_hold_lots part SET lot_id = other.id
+        FROM token_lots mine, token_lots other, token_holds h
+        WHERE mine.id = part.lot_id AND other.wallet_id = mine.wallet_id AND other.id <> mine.id
+            AND h.id = part.hold_id AND h.status = 'HELD' AND mine.wallet_id IN ($1, $2)
+    """,
+    "the parts of a hold add up to it": """
+        UPDATE token_hold_lots part SET tokens = part.tokens + 1 FROM token_holds h
+        WHERE h.id = part.hold_id AND h.status = 'RELEASED' AND h.wallet_id IN ($1, $2)
+    """,
+    "the entries of a hold say how it ended": """
+        UPDATE token_balance_history SET reference_id = 'another'
+        WHERE wallet_id IN ($1, $2) AND change_type = 'RELEASE'
+    """,
+    "a budget counts what its actor used": """
+        UPDATE spend_budget_usage SET used_tokens = used_tokens + 1
     """,
     "sequences are gapless": """
         UPDATE organization_token_wallets SET entry_sequence = entry_sequence + 1 WHERE id IN ($1, $2)
@@ -109,7 +126,7 @@ FURTHER_DAMAGES = {
     ),
     "one entry renumbered": (
         "sequences are gapless",
-        "UPDATE token_balance_history SET sequence = 4 WHERE wallet_id IN ($1, $2) AND sequence = 3",
+        "UPDATE token_balance_history SET sequence = 7 WHERE wallet_id IN ($1, $2) AND sequence = 6",
     ),
     "a second paid lot": (
         "a completed purchase has one paid lot of its tokens",
@@ -144,6 +161,9 @@ async def two_wallets() -> TwoWallets:
         await is_paid(await an_order(organization, "20", at=NOW), at=NOW)
         await spend(SpendOrder(organization.id, Decimal(12), "report 7", "user/test"), at=NOW)
         await an_order(organization, "5", at=NOW)
+        await sets_a_budget(organization, "user/test", "50", at=NOW)
+        await holds(organization, "3", at=NOW)
+        await releases(organization, await holds(organization, "1", at=NOW), at=NOW)
         found.append(wallet_id_of(organization.id))
     return TwoWallets(*found)
 

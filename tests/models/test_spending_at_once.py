@@ -9,13 +9,13 @@ import pytest
 from models import ledger
 from models.database import Connection, retrying, transaction
 from models.errors import IdempotencyConflict, InsufficientTokens, Refusal, WalletNotFound, WalletSuspended
+from models.locking import lock_wallet
 from models.outcomes import Booked
 from models.reconciliation import violations
 from models.spending import SpendOrder, spend
 from models.wallets import ensure_wallet, read_wallet
-from rules.entries import EntryKind
 from rules.identity import derived_id
-from rules.spending import Movement, decide_spends
+from rules.sheet import Sheet
 from tests.builders import Organization, an_organization, defaults, gives
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -198,9 +198,7 @@ async def test_a_transaction_that_breaks_leaves_no_gap(db: Connection) -> None:
 async def spend_and_break(organization: Organization) -> None:
     """A spend whose transaction fails when everything has been written."""
     async with transaction() as broken:
-        wallet = await ledger.lock_wallet(broken, organization.id)
-        (movement,) = decide_spends(wallet.state, (Decimal(1),), NOW).answers
-        assert isinstance(movement, Movement)
-        posting = ledger.outgoing(EntryKind.SPEND, movement, held=Decimal(0), actor="user/test", at=NOW)
+        wallet = await lock_wallet(broken, organization.id, at=NOW)
+        posting = ledger.Posting(Sheet(wallet.state, NOW).spend(Decimal(1)), "user/test")
         await ledger.post(broken, wallet, ledger.Books((posting,)))
         raise RuntimeError("after the entry was written")

@@ -9,12 +9,15 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rules.entries import EntryKind
 from rules.lots import Draw, Lot
-from rules.spending import Movement, Shortage, WalletState, decide_spends, settle_expired, spendable
+from rules.sheet import Movement, WalletState
+from rules.spending import Decision, Moved, Shortage, Spend, decide, settle_expired, spendable
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 A_DAY = timedelta(days=1)
 SOON, LATER, GONE = (UUID(int=number) for number in (1, 2, 3))
+ADA = "user/ada"
 
 
 def a_lot(lot_id: UUID, tokens: str, expires_at: datetime | None = None, held: str = "0") -> Lot:
@@ -27,22 +30,44 @@ def a_wallet(*lots: Lot, sequence: int = 7) -> WalletState:
     return WalletState(free, held, sequence, True, lots)
 
 
+def spends(wallet: WalletState, *amounts: Decimal | int | str, at: datetime = NOON) -> Decision:
+    return decide(wallet, [Spend(Decimal(tokens), ADA) for tokens in amounts], at)
+
+
+def paid(decision: Decision) -> tuple[Movement, ...]:
+    """The movements of the requests that were granted, one each."""
+    return tuple(answer.movements[0] for answer in decision.answers if isinstance(answer, Moved))
+
+
+def a_movement(
+    kind: EntryKind, tokens: str, sequence: int, before: str, *draws: Draw, held: str = "0", about: UUID | None = None
+) -> Movement:
+    """Tokens that left a wallet at noon."""
+    left = Decimal(tokens)
+    after = Decimal(before) - left
+    return Movement(
+        kind, -left, Decimal(0), sequence, Decimal(before), after, Decimal(held), draws, (), NOON, about
+    )  # fmt: skip
+
+
 def test_requests_are_decided_in_the_order_given_and_a_shortage_does_not_stop_the_next() -> None:
     # given
     wallet = a_wallet(a_lot(LATER, "5"), a_lot(SOON, "4", NOON + A_DAY))
 
     # when
-    decision = decide_spends(wallet, [Decimal(6), Decimal(4), Decimal(3), Decimal("0.0001")], NOON)
+    decision = spends(wallet, 6, 4, 3, "0.0001")
 
     # then
-    assert decision.expirations == ()
+    first = a_movement(EntryKind.SPEND, "6", 8, "9", Draw(SOON, Decimal(4)), Draw(LATER, Decimal(2)))
+    third = a_movement(EntryKind.SPEND, "3", 9, "3", Draw(LATER, Decimal(3)))
+    assert decision.settled == ()
     assert decision.answers == (
-        Movement(Decimal(6), 8, Decimal(9), Decimal(3), (Draw(SOON, Decimal(4)), Draw(LATER, Decimal(2)))),
+        Moved((first,), Decimal(3), Decimal(0), NOON),
         Shortage(needed=Decimal(4), available=Decimal(3)),
-        Movement(Decimal(3), 9, Decimal(3), Decimal(0), (Draw(LATER, Decimal(3)),)),
+        Moved((third,), Decimal(0), Decimal(0), NOON),
         Shortage(needed=Decimal("0.0001"), available=Decimal(0)),
     )
-    assert [movement.sequence for movement in decision.spent] == [8, 9]
+    assert decision.movements == (first, third)
 
 
 def test_what_has_expired_leaves_before_anything_is_spent() -> None:
@@ -50,16 +75,27 @@ def test_what_has_expired_leaves_before_anything_is_spent() -> None:
     wallet = a_wallet(a_lot(GONE, "2.5", NOON, held="1"), a_lot(LATER, "4"))
 
     # when
-    decision = decide_spends(wallet, [Decimal(4), Decimal(1)], NOON)
+    decision = spends(wallet, 4, 1)
 
     # then
-    assert decision.expirations == (
-        Movement(Decimal("1.5"), 8, Decimal("5.5"), Decimal(4), (Draw(GONE, Decimal("1.5")),)),
-    )
+    gone = a_movement(EntryKind.EXPIRATION, "1.5", 8, "5.5", Draw(GONE, Decimal("1.5")), held="1", about=GONE)
+    spent = a_movement(EntryKind.SPEND, "4", 9, "4", Draw(LATER, Decimal(4)), held="1")
+    assert decision.settled == (gone,)
     assert decision.answers == (
-        Movement(Decimal(4), 9, Decimal(4), Decimal(0), (Draw(LATER, Decimal(4)),)),
+        Moved((spent,), Decimal(0), Decimal(1), NOON),
         Shortage(needed=Decimal(1), available=Decimal(0)),
     )
+
+
+def test_an_expiry_happened_at_its_own_instant_however_late_it_is_found() -> None:
+    wallet = a_wallet(a_lot(GONE, "2", NOON - A_DAY), a_lot(SOON, "3", NOON - 2 * A_DAY))
+
+    movements = settle_expired(wallet, NOON)[1]
+
+    assert [(each.about, each.tokens, each.occurred_at) for each in movements] == [
+        (SOON, Decimal(3), NOON - 2 * A_DAY),
+        (GONE, Decimal(2), NOON - A_DAY),
+    ]
 
 
 def test_spendable_counts_by_the_lots_whether_or_not_expiry_was_booked() -> None:
@@ -73,7 +109,7 @@ def test_spendable_counts_by_the_lots_whether_or_not_expiry_was_booked() -> None
 def test_nothing_asked_and_nothing_expired_is_no_movement() -> None:
     wallet = a_wallet(a_lot(LATER, "4"))
 
-    assert decide_spends(wallet, [], NOON).answers == ()
+    assert spends(wallet) == Decision((), (), (), ())
     assert settle_expired(wallet, NOON) == (wallet, ())
 
 
@@ -96,16 +132,15 @@ amounts = st.lists(ten_thousandths(1, 60_000), max_size=6)
 
 @given(some_wallet(), amounts)
 def test_every_token_is_accounted_for(wallet: WalletState, wanted: list[Decimal]) -> None:
-    decision = decide_spends(wallet, wanted, NOON)
-    movements = (*decision.expirations, *decision.spent)
-    expired = sum((movement.tokens for movement in decision.expirations), Decimal(0))
-    spent = sum((movement.tokens for movement in decision.spent), Decimal(0))
+    decision = spends(wallet, *wanted)
+    expired = sum((movement.tokens for movement in decision.settled), Decimal(0))
+    spent = sum((movement.tokens for movement in paid(decision)), Decimal(0))
 
     assert expired == wallet.available - spendable(wallet, NOON)
     assert 0 <= spent <= spendable(wallet, NOON)
-    assert all(sum(draw.tokens for draw in movement.draws) == movement.tokens for movement in movements)
+    assert all(sum(draw.tokens for draw in movement.draws) == movement.tokens for movement in decision.movements)
     drawn: dict[UUID, Decimal] = {}
-    for movement in movements:
+    for movement in decision.movements:
         for draw in movement.draws:
             drawn[draw.lot_id] = drawn.get(draw.lot_id, Decimal(0)) + draw.tokens
     assert all(drawn.get(lot.id, Decimal(0)) <= lot.free for lot in wallet.lots)
@@ -113,8 +148,7 @@ def test_every_token_is_accounted_for(wallet: WalletState, wanted: list[Decimal]
 
 @given(some_wallet(), amounts)
 def test_movements_follow_each_other_without_a_gap(wallet: WalletState, wanted: list[Decimal]) -> None:
-    decision = decide_spends(wallet, wanted, NOON)
-    movements = (*decision.expirations, *decision.spent)
+    movements = spends(wallet, *wanted).movements
 
     assert [movement.sequence for movement in movements] == list(range(8, 8 + len(movements)))
     assert all(one.available_after == after.available_before for one, after in pairwise(movements))
@@ -128,18 +162,46 @@ def test_a_request_is_refused_exactly_when_what_the_ones_before_it_left_is_too_l
 ) -> None:
     left = spendable(wallet, NOON)
 
-    for tokens, answer in zip(wanted, decide_spends(wallet, wanted, NOON).answers, strict=True):
+    for tokens, answer in zip(wanted, spends(wallet, *wanted).answers, strict=True):
         if tokens > left:
             assert answer == Shortage(needed=tokens, available=left)
         else:
-            assert isinstance(answer, Movement)
-            assert answer.tokens == tokens
+            assert isinstance(answer, Moved)
+            assert answer.movements[0].tokens == tokens
             left -= tokens
 
 
 @given(some_wallet(), amounts)
 def test_a_refused_request_changes_nothing_for_the_others(wallet: WalletState, wanted: list[Decimal]) -> None:
-    together = decide_spends(wallet, wanted, NOON)
-    paid = [tokens for tokens, one in zip(wanted, together.answers, strict=True) if isinstance(one, Movement)]
+    together = spends(wallet, *wanted)
+    granted = [tokens for tokens, one in zip(wanted, together.answers, strict=True) if isinstance(one, Moved)]
 
-    assert decide_spends(wallet, paid, NOON).answers == together.spent
+    assert spends(wallet, *granted).movements == together.movements
+
+
+@given(some_wallet(), amounts)
+def test_requests_together_get_what_they_would_get_one_after_the_other(
+    wallet: WalletState, wanted: list[Decimal]
+) -> None:
+    together = spends(wallet, *wanted)
+
+    state, alone = settle_expired(wallet, NOON)
+    for tokens in wanted:
+        one = spends(state, tokens)
+        alone += one.movements
+        state = state_after(state, one)
+    assert together.movements == alone
+
+
+def state_after(state: WalletState, decision: Decision) -> WalletState:
+    """The wallet as its next reader finds it, worked out from the movements alone."""
+    lots = {lot.id: lot for lot in state.lots}
+    for movement in decision.movements:
+        state = replace(
+            state, available=movement.available_after, held=movement.held_after, sequence=movement.sequence
+        )  # fmt: skip
+        for draw in movement.draws:
+            lots[draw.lot_id] = replace(lots[draw.lot_id], remaining=lots[draw.lot_id].remaining - draw.tokens)
+        for draw in movement.reserved:
+            lots[draw.lot_id] = replace(lots[draw.lot_id], held=lots[draw.lot_id].held + draw.tokens)
+    return replace(state, lots=tuple(lots.values()))

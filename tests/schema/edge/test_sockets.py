@@ -231,7 +231,7 @@ async def test_a_binary_message_closes_with_4400(server: Server) -> None:
 async def test_a_message_longer_than_a_body_may_be_closes_with_1009(server: Server) -> None:
     async with socket(server) as connection:
         await introduce(connection)
-        await connection.send(json.dumps({"type": "ping", "payload": {"x": "x" * 65536}}))
+        await connection.send(json.dumps({"type": "ping", "payload": {"x": "x" * 262144}}))
 
         assert (await closing(connection))[0] == 1009
 

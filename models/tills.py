@@ -1,0 +1,146 @@
+"""Where concurrent requests to use one wallet's tokens meet: they are decided together, in one transaction.
+
+A wallet has one writer at a time, so callers who come while a transaction of this process is under way would only
+queue for the wallet's lock. Instead they wait here, and the next transaction decides all of them. Whoever comes alone
+is served at once, and nobody ever waits in order to be gathered.
+
+Waiting is bounded: beyond a number of waiting callers a wallet answers "busy", with the time after which it will
+probably not be. Nothing is decided then, so the same key may come again. Other processes have tills of their own and
+meet these at the wallet's lock; being together changes nobody's answer, only the number of commits.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from models.database import DatabaseBusy, retrying, transaction
+from models.deciding import Answer, Order, decide_orders
+from models.errors import Refusal, WalletBusy
+from models.outcomes import Booked, Held
+
+# How many are decided in one transaction: enough to make the commit cheap, few enough to keep it short.
+TOGETHER_MAX = 256
+WAITING_MAX = 2_000
+WAITING_IN_ALL_MAX = 20_000
+# Before anything was measured, and the least that is ever told.
+RETRY_MS_MIN = 50
+
+
+@dataclass(slots=True)
+class _Waiting:
+    order: Order
+    at: datetime
+    answer: "asyncio.Future[Answer]"
+
+
+@dataclass(slots=True)
+class _Till:
+    """One wallet's queue. `seconds_each` is how long a request has lately taken of a transaction."""
+
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    serving: "asyncio.Task[None] | None" = None
+    seconds_each: float = 0.0
+
+
+class Tills:
+    """The tills of this process. `transactions` counts what was written together, `answered` who was answered."""
+
+    def __init__(self, *, waiting_max: int = WAITING_MAX, waiting_in_all_max: int = WAITING_IN_ALL_MAX) -> None:
+        self.transactions = 0
+        self.answered = 0
+        self.waiting = 0
+        self._waiting_max = waiting_max
+        self._waiting_in_all_max = waiting_in_all_max
+        self._tills: dict[UUID, _Till] = {}
+
+    async def ask(self, order: Order, *, at: datetime) -> Booked | Held:
+        """The order's answer, decided with whatever else waits. `at` is now, UTC.
+
+        Raises WalletBusy, WalletNotFound, and every refusal of the order itself; nothing moved then. A caller who goes
+        away does not take the others' transaction along: what was asked is decided, and its key tells.
+        """
+        answer = await self._queue(order, at)
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer
+
+    async def ask_all(self, orders: Sequence[Order], *, at: datetime) -> list[Answer]:
+        """The answer of each order, in order; being busy is an answer too. Raises what is not a refusal."""
+        return list(await asyncio.gather(*(self._answer(order, at) for order in orders)))
+
+    async def _answer(self, order: Order, at: datetime) -> Answer:
+        try:
+            return await self._queue(order, at)
+        except Refusal as refusal:
+            return refusal
+
+    def _queue(self, order: Order, at: datetime) -> "asyncio.Future[Answer]":
+        till = self._tills.setdefault(order.organization_id, _Till())
+        if len(till.waiting) >= self._waiting_max or self.waiting >= self._waiting_in_all_max:
+            raise WalletBusy(retry_after_ms=_retry_ms(till))
+        waiting = _Waiting(order, at, asyncio.get_running_loop().create_future())
+        till.waiting.append(waiting)
+        self.waiting += 1
+        if till.serving is None:
+            till.serving = asyncio.create_task(self._serve(order.organization_id, till))
+        return waiting.answer
+
+    async def _serve(self, organization_id: UUID, till: _Till) -> None:
+        """Everybody who waits is answered, and whoever comes meanwhile; then the till is closed."""
+        clock = asyncio.get_running_loop().time
+        while till.waiting:
+            together = [till.waiting.popleft() for _ in range(min(len(till.waiting), TOGETHER_MAX))]
+            began = clock()
+            await self._decide(organization_id, together)
+            self.waiting -= len(together)
+            till.seconds_each = (clock() - began) / len(together)
+        del self._tills[organization_id]
+
+    async def _decide(self, organization_id: UUID, together: list[_Waiting]) -> None:
+        try:
+            answers = await self._write(organization_id, together)
+        except Exception as fault:
+            await self._decide_apart(organization_id, together, fault)
+            return
+        for each, answer in zip(together, answers, strict=True):
+            _tell(each, answer)
+
+    async def _decide_apart(self, organization_id: UUID, together: list[_Waiting], fault: Exception) -> None:
+        """What failed together is tried one by one, so that one order that cannot be written does not fail the rest."""
+        alone = len(together) == 1 or isinstance(fault, DatabaseBusy | Refusal | OSError)
+        for each in together:
+            if alone:
+                _fail(each, fault)
+            else:
+                await self._decide(organization_id, [each])
+
+    async def _write(self, organization_id: UUID, together: Sequence[_Waiting]) -> list[Answer]:
+        orders = [each.order for each in together]
+        at = max(each.at for each in together)
+
+        async def write() -> list[Answer]:
+            async with transaction() as db:
+                return await decide_orders(db, organization_id, orders, at=at)
+
+        answers = await retrying(write)
+        self.transactions += 1
+        self.answered += len(answers)
+        return answers
+
+
+def _tell(waiting: _Waiting, answer: Answer) -> None:
+    if not waiting.answer.done():
+        waiting.answer.set_result(answer)
+
+
+def _fail(waiting: _Waiting, fault: Exception) -> None:
+    if not waiting.answer.done():
+        waiting.answer.set_exception(fault)
+
+
+def _retry_ms(till: _Till) -> int:
+    """When the queue as it is now will probably have been served."""
+    return max(RETRY_MS_MIN, int(till.seconds_each * len(till.waiting) * 1000))

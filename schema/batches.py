@@ -1,0 +1,124 @@
+"""Many spends in one call."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Self, TypeAlias
+
+import strawberry
+
+from models import errors
+from models.batches import BATCH_MAX, spend_all_or_nothing
+from models.deciding import Answer
+from models.outcomes import Booked
+from models.spending import SpendOrder, check_amount
+from rules.permissions import Permission
+from schema.context import Info
+from schema.edge.permissions import requires
+from schema.problems import InvalidBatch, Problem, TokenSystemDisabled, problem_of
+from schema.scope import refuse_when_disabled
+from schema.spending import SpendTokensInput, SpendTokensResult, SpendTokensSuccess, spend_order
+
+
+@strawberry.enum(description="Whether the spends of a batch depend on each other.")
+class BatchMode(Enum):
+    EACH = strawberry.enum_value("each", description="Each is decided for itself.")
+    ALL_OR_NOTHING = strawberry.enum_value(
+        "all_or_nothing", description="When one is refused, nothing is spent and every key remembers a refusal."
+    )
+
+
+@strawberry.input(description="1 to 1,000 spends, each with its own key.")
+class SpendTokensBatchInput:
+    spends: list[SpendTokensInput] = strawberry.field(
+        description="What is spent, decided in this order. They may be of different organizations within your scope."
+    )
+    mode: BatchMode = strawberry.field(default=BatchMode.EACH, description="Whether they depend on each other.")
+
+
+@strawberry.type(description="What became of one spend of a batch.")
+class SpendTokensBatchItem:
+    idempotency_key: str = strawberry.field(description="The key it was sent with.")
+    result: SpendTokensResult = strawberry.field(description="As `spendTokens` would have answered.")
+
+
+@strawberry.type(description="The batch was decided; each spend has its answer.")
+class SpendTokensBatchSuccess:
+    items: list[SpendTokensBatchItem] = strawberry.field(description="The answers, in the order of the spends.")
+    spent: int = strawberry.field(description="How many spends are done, now or by an earlier request with their key.")
+    refused: int = strawberry.field(description="How many were refused.")
+    spent_tokens: Decimal = strawberry.field(description="Tokens of the spends that are done.")
+
+    @classmethod
+    def of(cls, keys: Sequence[str], answers: Sequence[Answer]) -> Self:
+        done = [answer for answer in answers if isinstance(answer, Booked)]
+        return cls(
+            items=[
+                SpendTokensBatchItem(idempotency_key=key, result=_result(answer))  # type: ignore[arg-type]
+                for key, answer in zip(keys, answers, strict=True)
+            ],
+            spent=len(done),
+            refused=len(answers) - len(done),
+            spent_tokens=sum((booked.tokens for booked in done), Decimal("0.0000")),
+        )
+
+
+SpendTokensBatchResult: TypeAlias = Annotated[
+    SpendTokensBatchSuccess | InvalidBatch | TokenSystemDisabled, strawberry.union("SpendTokensBatchResult")
+]
+
+
+def _result(answer: Answer) -> SpendTokensSuccess | Problem:
+    if isinstance(answer, errors.Refusal):
+        return problem_of(answer)
+    assert isinstance(answer, Booked)
+    return SpendTokensSuccess.of(answer)
+
+
+def _order_or_refusal(info: Info, input: SpendTokensInput) -> SpendOrder | errors.Refusal:
+    """What is refused before anything is decided is remembered by nobody, as for a single spend."""
+    try:
+        order = spend_order(info, input)
+        check_amount(order.tokens)
+    except errors.Refusal as refusal:
+        return refusal
+    return order
+
+
+async def _decide(info: Info, orders: list[SpendOrder], mode: BatchMode) -> list[Answer]:
+    if mode is BatchMode.ALL_OR_NOTHING:
+        return await spend_all_or_nothing(orders, at=info.context.now)
+    return await info.context.product.tills.ask_all(orders, at=info.context.now)
+
+
+@strawberry.type
+class BatchMutations:
+    @strawberry.mutation(
+        description="Spend up to 1,000 times in one call, each spend with its own key and answer. Sent again, it "
+        "answers with the first answers.",
+        directives=requires(Permission.TOKENS_SPEND),
+    )
+    async def spend_tokens_batch(
+        self, info: Info, input: Annotated[SpendTokensBatchInput, strawberry.argument(description="What is spent.")]
+    ) -> SpendTokensBatchResult:
+        refuse_when_disabled(info)
+        if not 1 <= len(input.spends) <= BATCH_MAX:
+            raise errors.InvalidBatch(minimum=1, maximum=BATCH_MAX)
+        planned = [_order_or_refusal(info, one) for one in input.spends]
+        orders = [order for order in planned if isinstance(order, SpendOrder)]
+        if input.mode is BatchMode.ALL_OR_NOTHING and len(orders) < len(planned):
+            answers = _none_of(planned)
+        else:
+            decided = iter(await _decide(info, orders, input.mode))
+            answers = [order if isinstance(order, errors.Refusal) else next(decided) for order in planned]
+        keys = [one.idempotency_key.strip() for one in input.spends]
+        return SpendTokensBatchSuccess.of(keys, answers)
+
+
+def _none_of(planned: Sequence[SpendOrder | errors.Refusal]) -> list[Answer]:
+    """The answers to an all-or-nothing batch with requests that nobody could decide: it was not even begun."""
+    first = next(place for place, order in enumerate(planned) if isinstance(order, errors.Refusal))
+    refusal = planned[first]
+    assert isinstance(refusal, errors.Refusal)
+    because = errors.BatchRefused(position=first, because=refusal.code)
+    return [order if isinstance(order, errors.Refusal) else because for order in planned]
