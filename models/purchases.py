@@ -149,12 +149,12 @@ async def place(db: Connection, order: PurchaseOrder, *, at: datetime) -> Purcha
 
 
 async def _refuse_when_suspended(db: Connection, organization_id: UUID) -> None:
+    # Locked against whoever suspends it now: an order is either placed before the suspension, or refused by it.
     row = await db.fetch_one(
-        "SELECT suspended_at, suspension_reason FROM organization_token_wallets"
-        " WHERE organization_id = $1 AND suspended_at IS NOT NULL",
+        "SELECT suspended_at, suspension_reason FROM organization_token_wallets WHERE organization_id = $1 FOR SHARE",
         organization_id,
     )
-    if row is not None:
+    if row is not None and row["suspended_at"] is not None:
         raise WalletSuspended(reason=row["suspension_reason"] or "", since=row["suspended_at"])
 
 

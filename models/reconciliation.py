@@ -31,6 +31,12 @@ RULES: Mapping[str, str] = {
         LEFT JOIN (SELECT entry_id, sum(tokens) AS taken FROM token_draws GROUP BY entry_id) d ON d.entry_id = e.id
         WHERE coalesce(d.taken, 0) <> -e.change_amount
     """,
+    "draws are numbered in the order of their entries": """
+        SELECT id AS about FROM (
+            SELECT d.id, e.sequence, lag(e.sequence, 1, 0) OVER (PARTITION BY e.wallet_id ORDER BY d.id) AS previous
+            FROM token_draws d JOIN token_balance_history e ON e.id = d.entry_id) numbered
+        WHERE sequence < previous
+    """,
     "open holds explain what is held of every lot": """
         SELECT l.id AS about FROM token_lots l
         LEFT JOIN (SELECT part.lot_id, sum(part.tokens) AS held FROM token_hold_lots part

@@ -1,4 +1,4 @@
-"""Reading wallets: what is available now, what happened, and which lots there are.
+"""Reading wallets: what is available now, and single entries, lots and draws. Lists of them are `models.history`.
 
 An expired lot stops counting when its time comes, whether or not its expiry has been booked: the available tokens
 read here leave it out, while the sums on the wallet's row still hold it until the next writer books it.
@@ -21,6 +21,7 @@ from rules.identity import derived_id
 # again, unless their lot has expired as well.
 WALLET = """
 SELECT w.id, w.organization_id, w.currency, w.price_per_token, w.tax_rate, w.payment_terms_days,
+       CASE WHEN w.expiration_enabled THEN w.expiration_days END AS validity_days,
        w.current_balance - coalesce(gone.tokens, 0) + coalesce(back.tokens, 0) AS available,
        w.held_tokens - coalesce(back.tokens, 0) - coalesce(back.lost, 0) AS held,
        w.total_purchased, w.total_granted, w.total_consumed,
@@ -42,32 +43,16 @@ WHERE w.organization_id = $1
 """
 
 ENTRY_COLUMNS = """
-SELECT id, wallet_id, sequence, change_type, change_amount, held_change, balance_before, balance_after, held_after,
-       reference_type, reference_id, description, actor, idempotency_key, occurred_at, timestamp AS recorded_at
-FROM token_balance_history
+SELECT e.id, e.wallet_id, e.sequence, e.change_type, e.change_amount, e.held_change, e.balance_before, e.balance_after,
+       e.held_after, e.reference_type, e.reference_id, e.description, e.actor, e.idempotency_key, e.occurred_at,
+       e.timestamp AS recorded_at
 """
-
-ENTRIES = (
-    ENTRY_COLUMNS
-    + """
-WHERE wallet_id = $1 AND sequence < $2 AND ($4::text[] IS NULL OR change_type = ANY ($4))
-ORDER BY sequence DESC LIMIT $3
-"""
-)
 
 LOT_COLUMNS = """
 SELECT id, kind, granted_tokens, remaining_tokens, held_tokens, unit_cost, cost, currency, priority, effective_at,
        expires_at, purchase_id, reason, created_at
 FROM token_lots
 """
-
-LOTS = (
-    LOT_COLUMNS
-    + """
-WHERE wallet_id = $1 AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
-ORDER BY created_at DESC, id DESC LIMIT $4
-"""
-)
 
 DRAWS = """
 SELECT d.entry_id, d.lot_id, d.tokens, lot.kind FROM token_draws d JOIN token_lots lot ON lot.id = d.lot_id
@@ -81,8 +66,6 @@ INSERT INTO organization_token_wallets
 SELECT $1, o.id, $3, $4, $5, $6, $7, $8 FROM organizations o WHERE o.id = $2
 ON CONFLICT DO NOTHING RETURNING id
 """
-
-PAGE_START = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +90,7 @@ class WalletView:
     price_per_token: Decimal
     tax_rate: Decimal
     payment_terms_days: int
+    validity_days: int | None
     available: Decimal
     held: Decimal
     total_purchased: Decimal
@@ -215,25 +199,8 @@ async def ensure_wallet(organization_id: UUID, defaults: WalletDefaults) -> None
             raise WalletNotFound
 
 
-async def read_entries(
-    db: Connection, wallet_id: UUID, *, limit: int, before: int | None, kinds: Sequence[str] | None = None
-) -> list[EntryView]:
-    """Entries newest first, those with a sequence below `before`; at most `limit`."""
-    start = PAGE_START if before is None else before
-    rows = await db.fetch(ENTRIES, wallet_id, start, limit, list(kinds) if kinds else None)
-    return [EntryView(*row.values()) for row in rows]
-
-
-async def read_lots(
-    db: Connection, wallet_id: UUID, *, limit: int, before: tuple[datetime, UUID] | None
-) -> list[LotView]:
-    """Lots newest first, those made before the given place; at most `limit`."""
-    moment, lot_id = before or (None, None)
-    return [LotView(*row.values()) for row in await db.fetch(LOTS, wallet_id, moment, lot_id, limit)]
-
-
 async def read_entry(db: Connection, entry_id: UUID) -> EntryView | None:
-    row = await db.fetch_one(ENTRY_COLUMNS + "WHERE id = $1", entry_id)
+    row = await db.fetch_one(ENTRY_COLUMNS + "FROM token_balance_history e WHERE e.id = $1", entry_id)
     return None if row is None else EntryView(*row.values())
 
 

@@ -8,10 +8,12 @@ from strawberry.types.enum import StrawberryEnumDefinition
 
 from rules.budgets import BudgetPeriod
 from rules.entries import EntryKind
+from rules.explanations import LotState
 from rules.holding import CaptureExcess, HoldStatus
 from rules.lots import LotKind
 from rules.notices import NoticeKind
 from rules.purchases import PurchaseStatus, PurchaseType
+from rules.terms import WalletSetting
 
 EnumType = TypeVar("EnumType", bound=Enum)
 
@@ -54,6 +56,26 @@ _shown(
     NoticeKind,
     "What a notice tells.",
     {NoticeKind.TOKENS_EXPIRING: "Tokens of a lot will probably be lost when it expires."},
+)
+_shown(
+    LotState,
+    "Why the tokens of a lot count at an instant, or do not.",
+    {
+        LotState.COUNTS: "What is not held of it can be used.",
+        LotState.NOT_YET_EFFECTIVE: "Its time has not come.",
+        LotState.EXPIRED: "Its time was over before its tokens were.",
+        LotState.EXHAUSTED: "All of its tokens were spent, taken back or corrected away.",
+    },
+)
+_shown(
+    WalletSetting,
+    "What can be set of a wallet.",
+    {
+        WalletSetting.PRICE_PER_TOKEN: "The price per token before tax, in the wallet's currency.",
+        WalletSetting.TAX_RATE: "The tax, as a share of one.",
+        WalletSetting.PAYMENT_TERMS_DAYS: "Days until an invoice is due.",
+        WalletSetting.VALIDITY_DAYS: "Days until bought tokens expire.",
+    },
 )
 _shown(
     PurchaseStatus,
@@ -115,7 +137,9 @@ __all__ = [
     "EntryKind",
     "HoldStatus",
     "LotKind",
+    "LotState",
     "NoticeKind",
     "PurchaseStatus",
     "PurchaseType",
+    "WalletSetting",
 ]

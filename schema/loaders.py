@@ -1,6 +1,7 @@
 """Rows that many objects of one answer need, fetched together; new for every operation, so nothing is ever stale."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
@@ -8,9 +9,11 @@ from strawberry.dataloader import DataLoader
 from models.database import connection
 from models.holds import PartView, read_parts
 from models.invoices import InvoiceLineView, InvoiceView, invoices_of_purchases, read_lines_of
+from models.past import EntryBehind, entries_behind
 from models.wallets import DrawView, read_draws
 
 BATCH_MAX = 500
+ENTRIES_BEHIND_A_LOT = 5
 
 
 class Loaders:
@@ -20,6 +23,7 @@ class Loaders:
         self._draws: DataLoader[UUID, list[DrawView]] | None = None
         self._invoices: DataLoader[UUID, InvoiceView | None] | None = None
         self._lines: DataLoader[UUID, tuple[InvoiceLineView, ...]] | None = None
+        self._entries_behind: DataLoader[tuple[UUID, datetime], list[EntryBehind]] | None = None
         self._parts: DataLoader[UUID, list[PartView]] | None = None
 
     @property
@@ -39,6 +43,12 @@ class Loaders:
         """Lines by invoice."""
         self._lines = self._lines or DataLoader(_load_lines, max_batch_size=BATCH_MAX)
         return self._lines
+
+    @property
+    def entries_behind(self) -> DataLoader[tuple[UUID, datetime], list[EntryBehind]]:
+        """The newest entries behind a lot up to an instant, by both."""
+        self._entries_behind = self._entries_behind or DataLoader(_load_entries_behind, max_batch_size=BATCH_MAX)
+        return self._entries_behind
 
     @property
     def parts(self) -> DataLoader[UUID, list[PartView]]:
@@ -69,3 +79,14 @@ async def _load_lines(invoice_ids: Sequence[UUID]) -> Sequence[tuple[InvoiceLine
     async with connection() as db:
         found = await read_lines_of(db, invoice_ids)
     return [found[invoice_id] for invoice_id in invoice_ids]
+
+
+async def _load_entries_behind(asked: Sequence[tuple[UUID, datetime]]) -> Sequence[list[EntryBehind]]:
+    """One statement for each instant that is asked about, of which an answer has one."""
+    found: dict[tuple[UUID, datetime], list[EntryBehind]] = {}
+    async with connection() as db:
+        for at in dict.fromkeys(instant for _, instant in asked):
+            lots = [lot_id for lot_id, instant in asked if instant == at]
+            behind = await entries_behind(db, lots, at=at, limit=ENTRIES_BEHIND_A_LOT)
+            found |= {(lot_id, at): entries for lot_id, entries in behind.items()}
+    return [found[one] for one in asked]

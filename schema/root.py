@@ -21,6 +21,8 @@ from models.payment_methods import find_payment_method
 from models.wallets import read_entry, read_lot
 from rules.permissions import Permission
 from schema.access import AccessMutations, AccessQueries, Organization
+from schema.adjusting import AdjustingMutations
+from schema.administration import AdministrationMutations
 from schema.batches import BatchMutations
 from schema.budgets import BudgetMutations, BudgetQueries, SpendBudget
 from schema.buying import BuyingMutations
@@ -28,6 +30,7 @@ from schema.context import Info
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.edge.schema import EdgeSchema, build_schema, utc_now
+from schema.explanations import ExplanationQueries
 from schema.holds import Hold, HoldMutations
 from schema.ids import read_any_id
 from schema.invoices import Invoice, InvoiceQueries
@@ -102,6 +105,7 @@ async def find_owned(info: Info, db: Connection, kind: str, key: UUID) -> Node |
 class Query(
     AccessQueries,
     WalletQueries,
+    ExplanationQueries,
     PackageQueries,
     PurchaseQueries,
     InvoiceQueries,
@@ -138,6 +142,8 @@ class Mutation(
     BatchMutations,
     HoldMutations,
     BudgetMutations,
+    AdjustingMutations,
+    AdministrationMutations,
     PaymentMethodMutations,
     NoticeMutations,
     JobMutations,

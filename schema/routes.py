@@ -1,4 +1,4 @@
-"""What is answered over plain HTTP: gateways' webhooks, invoices as PDF, and the health of the process."""
+"""What is answered over plain HTTP: gateways' webhooks, invoices as PDF, exports, and the health of the process."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -19,6 +19,8 @@ from rules.permissions import Permission
 from schema.authentication import Doorkeeper
 from schema.context import Product
 from schema.edge.view import RequestRefused
+from schema.exports import PATH as ENTRIES_CSV
+from schema.exports import Exports
 from schema.invoices import visible_invoice
 
 VERSION = "0.1.0"
@@ -44,6 +46,7 @@ class Routes:
         return [
             Route("/webhooks/{gateway}", self.webhook, methods=["POST"]),
             Route("/invoices/{number}.pdf", self.invoice_pdf, methods=["GET"]),
+            Route(ENTRIES_CSV, Exports(self.doorkeeper).entries_csv, methods=["GET"]),
             Route("/livez", self.livez, methods=["GET"]),
             Route("/readyz", self.readyz, methods=["GET"]),
             Route("/api/health", self.health, methods=["GET"]),

@@ -6,6 +6,7 @@ Every event carries a cursor. A client that comes back with the last one it saw 
 from collections.abc import AsyncGenerator
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -27,22 +28,36 @@ from schema.purchases import Purchase, visible_purchase
 from schema.scalars import Cursor
 from schema.scope import organization_of
 
+WALLET_TOPICS = (Topic.WALLET_CHANGED, Topic.WALLET_ADMINISTERED)
+
 StreamAfter = Annotated[
     Cursor | None,
     strawberry.argument(description="The last cursor you saw: what came since is sent first. Null starts now."),
 ]
 
 
-@strawberry.type(description="One entry of a wallet, as it happened, with the balances right after it.")
+@strawberry.enum(description="What happened to a wallet.")
+class WalletHappening(Enum):
+    ENTRY = strawberry.enum_value("entry", description="An entry was booked.")
+    SUSPENDED = strawberry.enum_value("suspended", description="It was suspended.")
+    REACTIVATED = strawberry.enum_value("reactivated", description="It may be used again.")
+    SETTINGS_CHANGED = strawberry.enum_value("settings_changed", description="It was set to something else.")
+
+
+@strawberry.type(
+    description="One entry of a wallet, as it happened, or a decision about it, with the balances right after it."
+)
 class WalletUpdate:
     cursor: Cursor = strawberry.field(description="For `after`, when you come back.")
     wallet_id: strawberry.ID = strawberry.field(description="The wallet.")
-    entry_id: strawberry.ID = strawberry.field(description="The entry.")
+    happened: WalletHappening = strawberry.field(description="An entry, or which decision.")
+    entry_id: strawberry.ID | None = strawberry.field(description="The entry; null for a decision.")
     sequence: int = strawberry.field(
-        description="Its place in the wallet: gapless, so you can prove nothing is missing."
+        description="The entry's place in the wallet: gapless, so you can prove nothing is missing. A decision repeats "
+        "that of the last entry."
     )
-    kind: EntryKind = strawberry.field(description="What it is about.")
-    tokens: Decimal = strawberry.field(description="Signed change of available + held tokens.")
+    kind: EntryKind | None = strawberry.field(description="What the entry is about; null for a decision.")
+    tokens: Decimal = strawberry.field(description="Signed change of available + held tokens; 0 for a decision.")
     available: Decimal = strawberry.field(description="Available tokens right after it.")
     held: Decimal = strawberry.field(description="Held tokens right after it.")
     occurred_at: datetime = strawberry.field(description="When it happened.")
@@ -50,13 +65,15 @@ class WalletUpdate:
     @classmethod
     def of(cls, event: Event) -> Self:
         body = event.body
+        is_entry = event.topic == Topic.WALLET_CHANGED
         return cls(
             cursor=sequence_cursor(event.seq, of=FEED),
             wallet_id=global_id("Wallet", UUID(str(body["wallet_id"]))),
-            entry_id=global_id("WalletEntry", UUID(str(body["entry_id"]))),
+            happened=WalletHappening.ENTRY if is_entry else WalletHappening(str(body["happened"])),
+            entry_id=global_id("WalletEntry", UUID(str(body["entry_id"]))) if is_entry else None,
             sequence=int(str(body["sequence"])),
-            kind=EntryKind(str(body["kind"])),
-            tokens=at_token_places(Decimal(str(body["change"]))),
+            kind=EntryKind(str(body["kind"])) if is_entry else None,
+            tokens=at_token_places(Decimal(str(body["change"])) if is_entry else Decimal(0)),
             available=at_token_places(Decimal(str(body["available"]))),
             held=at_token_places(Decimal(str(body["held"]))),
             occurred_at=datetime.fromisoformat(str(body["occurred_at"])),
@@ -74,7 +91,8 @@ class PurchaseProgress:
 @strawberry.type
 class Subscriptions:
     @strawberry.subscription(
-        description="Every entry of an organization's wallet, as it happens. An error when it is not the caller's.",
+        description="Every entry of an organization's wallet, and every decision about it, as it happens. An error "
+        "when it is not the caller's.",
         directives=requires(Permission.TOKENS_VIEW),
     )
     async def wallet_updated(
@@ -90,7 +108,7 @@ class Subscriptions:
             raise public_error("There is no such wallet.", ErrorCode.NOT_FOUND)
         seen = read_sequence(after, of=FEED)
         try:
-            async for event in info.context.product.hub.subscribe(owner, [Topic.WALLET_CHANGED], seen):
+            async for event in info.context.product.hub.subscribe(owner, WALLET_TOPICS, seen):
                 yield WalletUpdate.of(event)
         except CursorUnknown:
             raise cursor_unknown() from None

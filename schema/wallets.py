@@ -10,8 +10,10 @@ import strawberry
 
 from models.database import connection
 from models.errors import WalletNotFound
+from models.history import read_entries, read_lots
 from models.holds import read_holds
 from models.invoices import read_invoices
+from models.past import read_balance
 from models.payment_methods import list_payment_methods
 from models.purchases import read_purchases
 from models.wallets import (
@@ -20,15 +22,29 @@ from models.wallets import (
     LotView,
     WalletView,
     ensure_wallet,
-    read_entries,
-    read_lots,
     read_wallet,
     wallet_id_of,
 )
 from rules.permissions import Permission
+from schema.balances import AsOf, WalletBalance, read_instant
 from schema.context import Info
 from schema.edge.permissions import requires
 from schema.enums import EntryKind, HoldStatus, LotKind, PurchaseStatus
+from schema.exports import entries_csv_url
+from schema.filters import (
+    ActorName,
+    DrawnLot,
+    ExpiresBefore,
+    Kinds,
+    LotKinds,
+    OccurredFrom,
+    OccurredUntil,
+    ReferenceId,
+    ReferenceType,
+    WithTokens,
+    entry_filter,
+    lot_filter,
+)
 from schema.holds import Hold
 from schema.ids import global_id
 from schema.invoices import Invoice
@@ -122,9 +138,9 @@ class WalletEntry(Node):
 
 @strawberry.type(description="Tokens from one purchase or grant, spent in the order the documentation states.")
 class Lot(Node):
+    left_over: strawberry.Private[Decimal]
     kind: LotKind = strawberry.field(description="Where the tokens came from.")
     granted_tokens: Decimal = strawberry.field(description="How many there were.")
-    remaining_tokens: Decimal = strawberry.field(description="How many are left, held ones included.")
     held_tokens: Decimal = strawberry.field(description="How many of them are held.")
     unit_cost: Decimal = strawberry.field(description="What one token cost before tax, at most 6 places; 0 when free.")
     cost: Money = strawberry.field(description="What was paid for the lot before tax.")
@@ -138,9 +154,9 @@ class Lot(Node):
     def of(cls, view: LotView) -> Self:
         return cls(
             key=view.id,
+            left_over=view.remaining_tokens,
             kind=LotKind(view.kind),
             granted_tokens=view.granted_tokens,
-            remaining_tokens=view.remaining_tokens,
             held_tokens=view.held_tokens,
             unit_cost=view.unit_cost,
             cost=money(view.cost, view.currency),
@@ -151,6 +167,13 @@ class Lot(Node):
             reason=view.reason,
         )
 
+    @strawberry.field(
+        description="How many are left now, held ones included. What has expired is not left, booked or not."
+    )
+    def remaining_tokens(self, info: Info) -> Decimal:
+        is_over = self.expires_at is not None and self.expires_at <= info.context.now
+        return self.held_tokens if is_over else self.left_over
+
 
 @strawberry.type(description="One organization's store of tokens.")
 class Wallet(Node):
@@ -160,6 +183,9 @@ class Wallet(Node):
     price_per_token: Decimal = strawberry.field(description="Before tax, in `currencyCode`, at most 6 places.")
     tax_rate: Decimal = strawberry.field(description="A share of one: 0.16 is 16 %.")
     payment_terms_days: int = strawberry.field(description="Days until an invoice is due.")
+    validity_days: int | None = strawberry.field(
+        description="Days of 24 hours until bought tokens expire, unless their package says otherwise; null for never."
+    )
     available: Decimal = strawberry.field(
         description="Tokens that can be spent or held now; expired ones do not count."
     )
@@ -185,6 +211,7 @@ class Wallet(Node):
             price_per_token=view.price_per_token,
             tax_rate=view.tax_rate,
             payment_terms_days=view.payment_terms_days,
+            validity_days=view.validity_days,
             available=view.available,
             held=view.held,
             total_purchased=view.total_purchased,
@@ -220,28 +247,68 @@ class Wallet(Node):
     def value(self) -> Money:
         return money(self.available * self.price_per_token, self.currency_code)
 
-    @strawberry.field(description="What happened, newest first.")
+    @strawberry.field(
+        description="What it held at an instant: the present numbers, or those that were answered at a past instant."
+    )
+    async def balance(self, info: Info, as_of: AsOf = None) -> WalletBalance:
+        instant = read_instant(info, as_of)
+        async with connection() as db:
+            return WalletBalance.of(await read_balance(db, self.key, at=instant), instant)
+
+    @strawberry.field(description="What happened, newest first. Filters add up; a cursor stays good when they change.")
     async def entries(
         self,
         first: First = 20,
         after: After = None,
-        kinds: Annotated[
-            list[EntryKind] | None, strawberry.argument(description="Only entries of these kinds; null for all.")
-        ] = None,
+        kinds: Kinds = None,
+        occurred_from: OccurredFrom = None,
+        occurred_until: OccurredUntil = None,
+        reference_type: ReferenceType = None,
+        reference_id: ReferenceId = None,
+        actor: ActorName = None,
+        lot_id: DrawnLot = None,
     ) -> Connection[WalletEntry]:
         size, before = page_size(first), read_sequence(after)
+        wanted = entry_filter(kinds, occurred_from, occurred_until, reference_type, reference_id, actor, lot_id)
+        if wanted is None:
+            return page_of([], size, continued=after is not None)
         async with connection() as db:
-            views = await read_entries(
-                db, self.key, limit=size + 1, before=before, kinds=[kind.value for kind in kinds] if kinds else None
-            )
+            views = await read_entries(db, self.key, limit=size + 1, before=before, wanted=wanted)
         rows = [(sequence_cursor(view.sequence), WalletEntry.of(view)) for view in views]
         return page_of(rows, size, continued=after is not None)
 
+    @strawberry.field(
+        description="All entries, or those wanted, as CSV: an address to fetch with the same Authorization header."
+    )
+    def entries_csv_url(
+        self,
+        info: Info,
+        kinds: Kinds = None,
+        occurred_from: OccurredFrom = None,
+        occurred_until: OccurredUntil = None,
+        reference_type: ReferenceType = None,
+        reference_id: ReferenceId = None,
+        actor: ActorName = None,
+        lot_id: DrawnLot = None,
+    ) -> str:
+        asked = (kinds, occurred_from, occurred_until, reference_type, reference_id, actor, lot_id)
+        entry_filter(*asked)
+        return entries_csv_url(info.context.product.options.public_url, self.organization_key, *asked)
+
     @strawberry.field(description="Its lots, newest first, the exhausted ones included.")
-    async def lots(self, first: First = 20, after: After = None) -> Connection[Lot]:
+    async def lots(
+        self,
+        info: Info,
+        first: First = 20,
+        after: After = None,
+        kinds: LotKinds = None,
+        with_tokens: WithTokens = None,
+        expires_before: ExpiresBefore = None,
+    ) -> Connection[Lot]:
         size, before = page_size(first), read_moment(after, of=LOTS)
+        wanted = lot_filter(kinds, with_tokens, expires_before)
         async with connection() as db:
-            views = await read_lots(db, self.key, limit=size + 1, before=before)
+            views = await read_lots(db, self.key, limit=size + 1, before=before, at=info.context.now, wanted=wanted)
         rows = [(moment_cursor(view.created_at, view.id, of=LOTS), Lot.of(view)) for view in views]
         return page_of(rows, size, continued=after is not None)
 

@@ -9,7 +9,8 @@
     │           BudgetNotFound, BudgetSubjectNotFound, WalletBusy, BatchRefused, InvalidBatch
     ├── access: OrganizationNotFound, SignInRefused, SessionEnded
     ├── jobs: JobNotFound, JobsDisabled
-    └── notices: NoticeNotFound
+    ├── notices: NoticeNotFound
+    └── administration: InvalidSetting, SettingNotAllowed
 
 A refusal is an answer, not a fault: nothing moved, and the caller is told why in fields, not in prose. Refusals of
 operations with an idempotency key are remembered and given again. Anything else that is raised is a fault.
@@ -20,6 +21,7 @@ from models.errors.access import (
     SessionEnded,
     SignInRefused,
 )
+from models.errors.administration import InvalidSetting, SettingNotAllowed
 from models.errors.buying import (
     PackageNotFound,
     PackageWithdrawn,
@@ -69,6 +71,7 @@ __all__ = [
     "InvalidBatch",
     "InvalidExpiry",
     "InvalidHoldTime",
+    "InvalidSetting",
     "InvalidTokens",
     "JobNotFound",
     "JobsDisabled",
@@ -83,6 +86,7 @@ __all__ = [
     "PurchaseNotFound",
     "Refusal",
     "SessionEnded",
+    "SettingNotAllowed",
     "SignInRefused",
     "TokenSystemDisabled",
     "WalletBusy",

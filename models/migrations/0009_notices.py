@@ -29,7 +29,7 @@ def in_state(name: str, definition: str) -> CheckConstraint | UniqueConstraint:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0005_holds")]
+    dependencies = [("models", "0008_history")]
 
     initial = False
 

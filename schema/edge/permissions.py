@@ -14,7 +14,7 @@ It does not look at rows. That a wallet belongs to the caller's organisation is 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias
 
 import strawberry
 from graphql import (
@@ -51,6 +51,8 @@ DESCRIPTIONS = {
     Permission.CATALOG_MANAGE: "Change token packages and coupons.",
     Permission.PLATFORM_ADMIN: "Act in any organisation and run background jobs.",
 }
+
+Alternatives: TypeAlias = tuple[Permission, ...]
 
 
 class Actor(Protocol):
@@ -100,6 +102,15 @@ class RequiresPermission:
 
 @strawberry.schema_directive(
     locations=[Location.FIELD_DEFINITION],
+    name="requiresAnyPermission",
+    description="The caller must be signed in and have at least one of these permissions.",
+)
+class RequiresAnyPermission:
+    permissions: list[Permission]
+
+
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION],
     name="public",
     description="Anyone may ask for this field, signed in or not.",
 )
@@ -110,6 +121,11 @@ class Public:
 def requires(permission: Permission, *others: Permission) -> list[object]:
     """The `directives` of a field that demands these permissions, all of them."""
     return [RequiresPermission(permission=each) for each in (permission, *others)]
+
+
+def requires_any(permission: Permission, *others: Permission) -> list[object]:
+    """The `directives` of a field that demands one of these permissions; the first is named when none is there."""
+    return [RequiresAnyPermission(permissions=[permission, *others])]
 
 
 def public() -> list[object]:
@@ -125,16 +141,23 @@ def undeclared_root_fields(schema: strawberry.Schema) -> list[str]:
         for root in (core.query_type, core.mutation_type, core.subscription_type)
         if root is not None
         for name, field in root.fields.items()
-        if not any(isinstance(directive, RequiresPermission | Public) for directive in _directives(field))
+        if not any(
+            isinstance(directive, RequiresPermission | RequiresAnyPermission | Public)
+            for directive in _directives(field)
+        )
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A permission some field of an operation demands; `field` is written `Type.field`."""
+    """A permission some field of an operation demands, or one of `instead`; `field` is written `Type.field`."""
 
     permission: Permission
     field: str
+    instead: tuple[Permission, ...] = ()
+
+    def is_met_by(self, actor: Actor) -> bool:
+        return self.permission in actor.permissions or any(each in actor.permissions for each in self.instead)
 
 
 class Guards:
@@ -142,7 +165,7 @@ class Guards:
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
-        self._guards: dict[tuple[str, str], tuple[Permission, ...]] = {}
+        self._guards: dict[tuple[str, str], tuple[Alternatives, ...]] = {}
         for owner in schema.type_map.values():
             if isinstance(owner, GraphQLObjectType | GraphQLInterfaceType):
                 self._guards |= {(owner.name, name): self._demanded(owner, name) for name in owner.fields}
@@ -174,20 +197,20 @@ class Guards:
 
     def _at(self, owner: GraphQLNamedType | None, name: str) -> Iterator[Need]:
         if owner is not None:
-            for permission in self._guards.get((owner.name, name), ()):
-                yield Need(permission, f"{owner.name}.{name}")
+            for permission, *instead in self._guards.get((owner.name, name), ()):
+                yield Need(permission, f"{owner.name}.{name}", tuple(instead))
 
     def _type_of(self, owner: GraphQLNamedType | None, name: str) -> GraphQLNamedType | None:
         field = self._schema.get_field(owner, name) if is_composite_type(owner) else None
         return get_named_type(field.type) if field is not None else None
 
-    def _demanded(self, owner: GraphQLObjectType | GraphQLInterfaceType, name: str) -> tuple[Permission, ...]:
+    def _demanded(self, owner: GraphQLObjectType | GraphQLInterfaceType, name: str) -> tuple[Alternatives, ...]:
         related: list[GraphQLObjectType | GraphQLInterfaceType] = [owner, *owner.interfaces]
         if isinstance(owner, GraphQLInterfaceType):
             implementations = self._schema.get_implementations(owner)
             related += [*implementations.objects, *implementations.interfaces]
         fields = [each.fields[name] for each in related if name in each.fields]
-        return tuple(dict.fromkeys(permission for field in fields for permission in _permissions(field)))
+        return tuple(dict.fromkeys(demanded for field in fields for demanded in _demands(field)))
 
 
 def refusals(needs: Iterable[Need], actor: Actor | None, now: datetime) -> list[GraphQLError]:
@@ -200,7 +223,7 @@ def refusals(needs: Iterable[Need], actor: Actor | None, now: datetime) -> list[
         return [unauthenticated(needs[0].field)] if needs else []
     if has_expired(actor, now):
         return [unauthenticated(None)]
-    return [forbidden(need) for need in needs if need.permission not in actor.permissions]
+    return [forbidden(need) for need in needs if not need.is_met_by(actor)]
 
 
 def has_expired(actor: Actor, now: datetime) -> bool:
@@ -218,7 +241,8 @@ def unauthenticated(field: str | None) -> GraphQLError:
 def forbidden(need: Need) -> GraphQLError:
     """The error for a caller who is signed in and lacks a permission."""
     name = need.permission.name
-    message = f"{need.field} requires the permission {name}."
+    names = " or ".join(each.name for each in (need.permission, *need.instead))
+    message = f"{need.field} requires the permission {names}."
     return public_error(message, ErrorCode.FORBIDDEN, permission=name, field=need.field)
 
 
@@ -227,5 +251,12 @@ def _directives(field: GraphQLField) -> list[object]:
     return list(getattr(definition, "directives", None) or ())
 
 
-def _permissions(field: GraphQLField) -> list[Permission]:
-    return [each.permission for each in _directives(field) if isinstance(each, RequiresPermission)]
+def _demands(field: GraphQLField) -> list[Alternatives]:
+    """What a field demands: all of these, each by any one of its alternatives."""
+    demands: list[Alternatives] = []
+    for each in _directives(field):
+        if isinstance(each, RequiresPermission):
+            demands.append((each.permission,))
+        if isinstance(each, RequiresAnyPermission):
+            demands.append(tuple(each.permissions))
+    return demands

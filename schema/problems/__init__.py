@@ -5,12 +5,13 @@ from typing import Any
 from strawberry.schema.exception_handlers import ExceptionHandler
 
 from models import errors
-from schema.problems import access, buying, holds, jobs, notices, tokens
+from schema.problems import access, administration, buying, holds, jobs, notices, tokens
 from schema.problems.access import (
     OrganizationNotFound,
     SessionEnded,
     SignInRefused,
 )
+from schema.problems.administration import InvalidSetting, SettingNotAllowed
 from schema.problems.buying import (
     PackageNotFound,
     PackageWithdrawn,
@@ -62,6 +63,7 @@ __all__ = [
     "InvalidBatch",
     "InvalidExpiry",
     "InvalidHoldTime",
+    "InvalidSetting",
     "InvalidTokens",
     "JobNotFound",
     "JobsDisabled",
@@ -76,6 +78,7 @@ __all__ = [
     "PurchaseNotCancellable",
     "PurchaseNotFound",
     "SessionEnded",
+    "SettingNotAllowed",
     "SignInRefused",
     "TokenSystemDisabled",
     "WalletBusy",
@@ -91,6 +94,7 @@ PROBLEMS: Shown = {
     **access.PROBLEMS,
     **jobs.PROBLEMS,
     **notices.PROBLEMS,
+    **administration.PROBLEMS,
 }
 
 

@@ -18,6 +18,7 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from models.adjusting import AdjustmentOrder, adjust
 from models.batches import spend_all_or_nothing
 from models.database import connection, open_database, transaction
 from models.deciding import Answer as Told
@@ -37,10 +38,11 @@ from models.errors import (
 from models.granting import GrantOrder, grant
 from models.holding import CaptureOrder, ExtendOrder, HoldOrder, ReleaseOrder
 from models.outcomes import Booked, Held
+from models.past import read_balance
 from models.purchases import PurchaseView
 from models.reconciliation import violations
 from models.spending import SpendOrder
-from models.wallets import WalletView, read_wallet
+from models.wallets import WalletView, read_wallet, wallet_id_of
 from rules.holding import CaptureExcess
 from rules.identity import derived_id
 from rules.lots import LotKind
@@ -164,6 +166,7 @@ class Ledger(RuleBasedStateMachine):
         self.model = WalletModel(limits={EVE: EVE_PER_DAY})
         self.now = 0
         self.paid: set[str] = set()
+        self.seen: dict[int, tuple[int, int]] = {}
         self.organization: Organization = self.run(an_organization(wallet=defaults(expires_after_days=2)))
         self.run(sets_a_budget(self.organization, EVE, str(tokens_of(EVE_PER_DAY)), at=START))
 
@@ -292,6 +295,12 @@ class Ledger(RuleBasedStateMachine):
         answers: list[Answer] = self.run(together(self.organization.id, orders, self.at))
         return answers
 
+    @rule(key=keys, tokens=amounts, sign=st.sampled_from([1, -1, -1]))
+    def adjusts(self, key: int, tokens: int, sign: int) -> None:
+        order = AdjustmentOrder(self.organization.id, tokens_of(sign * tokens), "", f"adjust {key}", "user/test")
+        expected = self.model.adjust(self.now, key, sign * tokens)
+        assert self.run(answer_of(adjust(order, at=self.at))) == expected
+
     def asked_before(self, operation: str) -> list[tuple[int, object]]:
         """Keys that were used for an operation, with the input they were first used with."""
         return [(name[1], asked) for name, (asked, _) in self.model.answers.items() if name[0] == operation]
@@ -331,8 +340,11 @@ class Ledger(RuleBasedStateMachine):
         assert plain(wallet.total_consumed) == sums["consumed"]
         assert plain(wallet.total_expired) == sums["expired"] + self.model.waiting_to_expire(self.now)
         assert lots == [(lot.left, lot.held) for lot in self.model.lots]
+        assert plain(wallet.total_adjusted) == sums["adjusted"] - sums["removed"]
+        self.seen[self.now] = (plain(wallet.available), plain(wallet.held))
 
     def teardown(self) -> None:
+        assert {hour: self.run(self._balance_at(hour)) for hour in self.seen} == self.seen
         assert self.run(self._broken_rules()) == []
 
     async def _read(self) -> tuple[WalletView, list[tuple[int, int]]]:
@@ -341,6 +353,12 @@ class Ledger(RuleBasedStateMachine):
             assert wallet is not None
             rows = await db.fetch(LOTS, self.organization.id)
             return wallet, [(plain(row["remaining_tokens"]), plain(row["held_tokens"])) for row in rows]
+
+    async def _balance_at(self, hour: int) -> tuple[int, int]:
+        """What is answered at the end about an hour that was lived through: available and held."""
+        async with connection() as db:
+            kinds = await read_balance(db, wallet_id_of(self.organization.id), at=START + timedelta(hours=hour))
+        return sum(plain(kind.available) for kind in kinds), sum(plain(kind.held) for kind in kinds)
 
     async def _execute(self, sql: str, *args: object) -> None:
         async with connection() as db:

@@ -50,6 +50,10 @@ DAMAGES = {
         WHERE d.entry_id = spent.id AND d.tokens = 10 AND spent.wallet_id = $1 AND spent.change_type = 'SPEND'
             AND other.wallet_id = $2 AND other.change_type = 'GRANT'
     """,
+    "draws are numbered in the order of their entries": """
+        UPDATE token_draws d SET id = d.id + 1000 FROM token_balance_history e
+        WHERE e.id = d.entry_id AND e.wallet_id IN ($1, $2) AND e.sequence = 1
+    """,
     "open holds explain what is held of every lot": """
         UPDATE token_hold_lots part SET lot_id = other.id
         FROM token_lots mine, token_lots other, token_holds h

@@ -98,6 +98,9 @@ class WalletModel:
     def extend(self, now: int, key: int, hold: int, hours: int) -> Answer:
         return self._once(("extend", key), (hold, hours), lambda: self._extend(now, hold, hours))
 
+    def adjust(self, now: int, key: int, tokens: int) -> Answer:
+        return self._once(("adjust", key), tokens, lambda: self._correct(now, tokens))
+
     def put(self, now: int, tokens: int, end: float, priority: int = 50, kind: str = "granted") -> Answer:
         self._tidy(now)
         self.lots.append(LotModel((priority, end, kind == "purchased", now, len(self.lots)), tokens))
@@ -109,6 +112,16 @@ class WalletModel:
         if name not in self.answers:
             self.answers[name] = (asked, decide())
         return self.answers[name][1] if self.answers[name][0] == asked else ("conflict",)
+
+    def _correct(self, now: int, tokens: int) -> Answer:
+        if tokens > 0:
+            return self.put(now, tokens, inf, kind="adjusted")
+        self._tidy(now)
+        if (parts := self._take(now, -tokens)) is None:
+            return ("short", -tokens, self.available(now))
+        for lot, part in parts:
+            lot.left -= part
+        return self._entry(now, "removed", -tokens)
 
     def _over(self, actor: str, tokens: int, begin: int) -> Answer | None:
         left = self.limits.get(actor, inf) - self.used[actor, begin // 24]

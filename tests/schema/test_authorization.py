@@ -36,12 +36,15 @@ READ, RAN = "MarkNoticesReadSuccess", "RunBackgroundJobSuccess"
 HELD, TAKEN, FREED, LONGER = "HoldTokensSuccess", "CaptureHoldSuccess", "ReleaseHoldSuccess", "ExtendHoldSuccess"
 CAPPED, LIFTED = "SetSpendBudgetSuccess", "RemoveSpendBudgetSuccess"
 NO_HOLD, NO_CAP = "HoldNotFound", "BudgetNotFound"
+ADJUSTED, SET = "AdjustBalanceSuccess", "UpdateWalletSettingsSuccess"
+SUSPENDED, REVIVED = "SuspendWalletSuccess", "ReactivateWalletSuccess"
 QUOTE, ORDER, WRONG, OVER = "PriceQuote", "Purchase", "SignInRefused", "SessionEnded"
 #                                     nobody   expired forged without foreign     member   platform administrator
 MATRIX: Mapping[str, tuple[str, ...]] = {
     "Query.viewer":                     ("null", ANON, ANON, "data", "data",      "data",  "data",  "data"),
     "Query.organization":               (ANON,   ANON, ANON, NO,     "null",      "data",  "data",  "data"),
     "Query.wallet":                     (ANON,   ANON, ANON, NO,     "null",      "data",  "data",  "data"),
+    "Query.explainBalance":             (ANON,   ANON, ANON, NO,     "null",      "data",  "data",  "data"),
     "Query.tokenPackages":              ("data", ANON, ANON, "data", "data",      "data",  "data",  "data"),
     "Query.tokenPackage":               ("data", ANON, ANON, "data", "data",      "data",  "data",  "data"),
     "Query.priceQuote":                 (ANON,   ANON, ANON, NO,     GONE,        QUOTE,   QUOTE,   QUOTE),
@@ -62,6 +65,10 @@ MATRIX: Mapping[str, tuple[str, ...]] = {
     "Mutation.setSpendBudget":          (ANON,   ANON, ANON, NO,     GONE,        CAPPED,  NO,      CAPPED),
     "Mutation.removeSpendBudget":       (ANON,   ANON, ANON, NO,     NO_CAP,      LIFTED,  NO,      LIFTED),
     "Mutation.grantTokens":             (ANON,   ANON, ANON, NO,     GONE,        GRANTED, GRANTED, GRANTED),
+    "Mutation.adjustBalance":           (ANON,   ANON, ANON, NO,     GONE,        ADJUSTED, ADJUSTED, ADJUSTED),
+    "Mutation.updateWalletSettings":    (ANON,   ANON, ANON, NO,     GONE,        SET,     SET,     SET),
+    "Mutation.suspendWallet":           (ANON,   ANON, ANON, NO,     GONE,        SUSPENDED, SUSPENDED, SUSPENDED),
+    "Mutation.reactivateWallet":        (ANON,   ANON, ANON, NO,     GONE,        REVIVED, REVIVED, REVIVED),
     "Mutation.addPaymentMethod":        (ANON,   ANON, ANON, NO,     NO_ORG,      KEPT,    NO,      KEPT),
     "Mutation.setDefaultPaymentMethod": (ANON,   ANON, ANON, NO,     NO_ORG,      KEPT,    NO,      KEPT),
     "Mutation.removePaymentMethod":     (ANON,   ANON, ANON, NO,     NO_ORG,      KEPT,    NO,      KEPT),
@@ -78,7 +85,11 @@ MATRIX: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 # What these answers mean is that something has happened.
-DONE = {PAID, SPENT, GRANTED, KEPT, READ, RAN, HELD, TAKEN, FREED, LONGER, CAPPED, LIFTED}
+DONE = {
+    PAID, SPENT, GRANTED, KEPT, READ, RAN, HELD, TAKEN, FREED, LONGER, CAPPED, LIFTED, ADJUSTED, SET, SUSPENDED,
+    REVIVED,
+}  # fmt: skip
+# Of several in one line any one is enough.
 DEMANDED = {
     "startPurchase": "tokens.purchase",
     "cancelPurchase": "tokens.purchase",
@@ -91,6 +102,10 @@ DEMANDED = {
     "setSpendBudget": "tokens.configure",
     "removeSpendBudget": "tokens.configure",
     "grantTokens": "finance.manage",
+    "adjustBalance": "finance.manage",
+    "updateWalletSettings": "tokens.configure finance.manage",
+    "suspendWallet": "finance.manage",
+    "reactivateWallet": "finance.manage",
     "addPaymentMethod": "tokens.purchase",
     "setDefaultPaymentMethod": "tokens.purchase",
     "removePaymentMethod": "tokens.purchase",
@@ -145,7 +160,7 @@ def lacking(name: str) -> tuple[str, ...]:
     field = name.partition(".")[2]
     if MATRIX[name][0] != ANON:
         return ()
-    return tuple(permission for permission in AT_HOME if permission != DEMANDED.get(field, "tokens.view"))
+    return tuple(each for each in AT_HOME if each not in DEMANDED.get(field, "tokens.view").split())
 
 
 async def members_for(caller: str, scene: Scene) -> dict[str, Member]:

@@ -26,11 +26,13 @@ query ($org: ID) {
     entries { nodes { id draws { lotId } } }
     lots { nodes { id purchaseId } }
     holds { nodes { id parts { lotId } } }
+    balance { available }
     purchases { nodes { id organizationId invoice { id purchaseId lines { description } } workflow { id } } }
     invoices { nodes { id purchaseId } }
     paymentMethods { id }
   }
   notices(organizationId: $org) { nodes { id lotId } }
+  explainBalance(organizationId: $org) { lots { nodes { lotId entries { entryId } } } }
   purchases(organizationId: $org) { nodes { id } }
   spendBudgets(organizationId: $org) { nodes { id subjectId } }
 }
@@ -55,6 +57,10 @@ REFUSED_WITH_FOREIGN_IDS = {
     'setSpendBudget(input: { subjectId: $ada, period: DAY, tokens: "5", organizationId: $org })': "WalletNotFound",
     "removeSpendBudget(input: { budgetId: $budget })": "BudgetNotFound",
     "removeSpendBudget(input: { budgetId: $budget, organizationId: $org })": "BudgetNotFound",
+    'adjustBalance(input: { tokens: "5", idempotencyKey: "k", reason: "r", organizationId: $org })': "WalletNotFound",
+    'updateWalletSettings(input: { taxRate: "0", organizationId: $org })': "WalletNotFound",
+    'suspendWallet(input: { reason: "r", organizationId: $org })': "WalletNotFound",
+    "reactivateWallet(input: { organizationId: $org })": "WalletNotFound",
 }
 
 
@@ -127,7 +133,8 @@ async def test_a_wallet_read_to_its_depth_holds_no_id_of_another_organization(wo
     assert aurora <= seen_at_home
     assert aurora & seen_next_door == set()
     assert asked_for == {
-        "organization": None, "wallet": None, "purchases": None, "notices": None, "spendBudgets": None,
+        "organization": None, "wallet": None, "explainBalance": None, "purchases": None, "notices": None,
+        "spendBudgets": None,
     }  # fmt: skip
 
 
@@ -210,6 +217,7 @@ async def test_nobody_pays_with_the_card_of_another_organization(world: World) -
 
 QUERIES_ABOUT_NOBODY = (
     "query ($org: ID!) { wallet(organizationId: $org) { id } }",
+    "query ($org: ID!) { explainBalance(organizationId: $org) { available } }",
     "query ($org: ID!) { organization(id: $org) { id } }",
     "query ($org: ID!) { purchases(organizationId: $org) { nodes { id } } }",
     "query ($org: ID!) { spendBudgets(organizationId: $org) { nodes { id } } }",
@@ -246,5 +254,5 @@ async def test_an_administrator_who_names_no_organization_is_told_so(
     changed = {query: answer for query in typed for name, answer in by_id.items() if name in query}
     assert typed == {**ADMINISTRATION_OF_NOBODY, **changed}
     empty: object = {"nodes": []} if organization == "unknown" else None
-    assert [answers[query] for query in QUERIES_ABOUT_NOBODY] == [None, None, empty, empty]
+    assert [answers[query] for query in QUERIES_ABOUT_NOBODY] == [None, None, None, empty, empty]
     assert await everything(owner) == before

@@ -54,6 +54,8 @@ WHILE_OFF = {
     "Query.nodes": "data",
     "Query.notices": "data",
     "Query.spendBudgets": "data",
+    "Query.explainBalance": "data",
+    "Query.explainBalance": "data",
     "Query.backgroundJobs": "data",
     "Mutation.startPurchase": REFUSED,
     "Mutation.spendTokens": REFUSED,
@@ -69,6 +71,14 @@ WHILE_OFF = {
     "Mutation.cancelPurchase": "PurchaseNotCancellable",
     # Finance makes amends while customers wait.
     "Mutation.grantTokens": "GrantTokensSuccess",
+    "Mutation.adjustBalance": "AdjustBalanceSuccess",
+    "Mutation.updateWalletSettings": "UpdateWalletSettingsSuccess",
+    "Mutation.suspendWallet": "SuspendWalletSuccess",
+    "Mutation.reactivateWallet": "ReactivateWalletSuccess",
+    "Mutation.adjustBalance": "AdjustBalanceSuccess",
+    "Mutation.updateWalletSettings": "UpdateWalletSettingsSuccess",
+    "Mutation.suspendWallet": "SuspendWalletSuccess",
+    "Mutation.reactivateWallet": "ReactivateWalletSuccess",
     # Nothing is charged by keeping a card, and taking one away must always be possible.
     "Mutation.addPaymentMethod": "PaymentMethodSuccess",
     "Mutation.setDefaultPaymentMethod": "PaymentMethodSuccess",

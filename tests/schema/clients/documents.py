@@ -25,6 +25,9 @@ DOCUMENTS: Mapping[str, Document] = {
     "Query.viewer": Document("{ viewer { id email permissions } }"),
     "Query.organization": Document("query ($org: ID!) { organization(id: $org) { name } }", ("org",)),
     "Query.wallet": Document("query ($org: ID!) { wallet(organizationId: $org) { available } }", ("org",)),
+    "Query.explainBalance": Document(
+        "query ($org: ID!) { explainBalance(organizationId: $org) { available } }", ("org",)
+    ),
     "Query.tokenPackages": Document("{ tokenPackages { id } }"),
     "Query.tokenPackage": Document("query ($package: ID!) { tokenPackage(id: $package) { name } }", ("package",)),
     "Query.priceQuote": Document(
@@ -92,6 +95,24 @@ DOCUMENTS: Mapping[str, Document] = {
         """mutation ($org: ID!) { grantTokens(input: {
             organizationId: $org, tokens: "1", idempotencyKey: "matrix", reason: "matrix" }) { __typename } }""",
         ("org",),
+    ),
+    "Mutation.adjustBalance": Document(
+        """mutation ($org: ID!) { adjustBalance(input: {
+            organizationId: $org, tokens: "-1", idempotencyKey: "matrix", reason: "matrix" }) { __typename } }""",
+        ("org",),
+    ),
+    "Mutation.updateWalletSettings": Document(
+        """mutation ($org: ID!) { updateWalletSettings(input: {
+            organizationId: $org, taxRate: "0.2" }) { __typename } }""",
+        ("org",),
+    ),
+    # After what spends and buys; the next one undoes it.
+    "Mutation.suspendWallet": Document(
+        'mutation ($org: ID!) { suspendWallet(input: { organizationId: $org, reason: "matrix" }) { __typename } }',
+        ("org",),
+    ),
+    "Mutation.reactivateWallet": Document(
+        "mutation ($org: ID!) { reactivateWallet(input: { organizationId: $org }) { __typename } }", ("org",)
     ),
     "Mutation.addPaymentMethod": Document(
         """mutation ($org: ID!) { addPaymentMethod(input: {

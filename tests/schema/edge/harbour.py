@@ -17,7 +17,7 @@ from strawberry.types import ExecutionResult
 
 from rules.permissions import Permission
 from schema.edge.masking import public_error
-from schema.edge.permissions import public, requires
+from schema.edge.permissions import public, requires, requires_any
 from schema.edge.schema import EdgeSchema, build_schema
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -102,6 +102,11 @@ class Ledger:
     @strawberry.field(directives=requires(Permission.FINANCE_VIEW, Permission.FINANCE_MANAGE))
     def keeper(self) -> str:
         return "Clara"
+
+    @strawberry.field(directives=requires_any(Permission.CATALOG_MANAGE, Permission.PLATFORM_ADMIN))
+    def key(self) -> str:
+        done.append("key")
+        return "under the mat"
 
 
 Berth = Annotated[Ferry | Freighter, strawberry.union("Berth")]

@@ -31,6 +31,9 @@ MATRIX = [
         [VIEW, FINANCE],
         [("FINANCE_MANAGE", "Ledger.keeper")],
     ),
+    ("any one of several, none is there", "{ ledger { key } }", [VIEW, FINANCE], [("CATALOG_MANAGE", "Ledger.key")]),
+    ("any one of several, the first", "{ ledger { key } }", [VIEW, Permission.CATALOG_MANAGE], []),
+    ("any one of several, the last", "{ ledger { key } }", [VIEW, Permission.PLATFORM_ADMIN], []),
     ("all of them", "{ ledger { keeper } }", [VIEW, FINANCE, MANAGE], []),
     ("under an alias", "{ hello: ledger { total } }", [], [("TOKENS_VIEW", "Query.ledger")]),
     (
@@ -179,3 +182,10 @@ def test_every_value_of_the_permission_enum_is_described() -> None:
 def test_a_root_field_that_declares_nothing_is_found() -> None:
     assert undeclared_root_fields(SCHEMA) == []
     assert undeclared_root_fields(UNDECLARED) == ["Query.forgotten", "Mutation.forgotten"]
+
+
+async def test_whoever_lacks_all_of_several_is_told_each_of_them() -> None:
+    result = await SCHEMA.execute("{ ledger { key } }", context_value=Context(a_sailor(VIEW)))
+
+    assert messages(result) == ["Ledger.key requires the permission CATALOG_MANAGE or PLATFORM_ADMIN."]
+    assert harbour.done == []

@@ -1,0 +1,41 @@
+"""History by index: one for each filter of a wallet's entries, and what an organisation's settings may be.
+
+Entries without a reference are not in the indexes of references, which costs a spend without one nothing; Tortoise has
+no word for that, so those two are made in SQL.
+"""
+
+from tortoise import migrations
+from tortoise.indexes import Index
+from tortoise.migrations import operations as ops
+from tortoise.migrations.constraints import CheckConstraint
+
+
+class Migration(migrations.Migration):
+    dependencies = [("models", "0005_holds")]
+
+    operations = [
+        ops.RemoveIndex("Draw", name="draws_by_lot"),
+        ops.AddIndex("Draw", Index(fields=["lot_id", "id"], name="draws_by_lot")),
+        ops.RemoveIndex("Lot", name="lots_by_wallet"),
+        ops.AddIndex("Lot", Index(fields=["wallet_id", "created_at", "id"], name="lots_by_wallet")),
+        ops.RemoveIndex("Entry", name="entries_by_reference"),
+        ops.AddIndex("Entry", Index(fields=["wallet_id", "change_type", "sequence"], name="entries_by_kind")),
+        ops.AddIndex("Entry", Index(fields=["wallet_id", "occurred_at", "sequence"], name="entries_by_moment")),
+        ops.AddIndex("Entry", Index(fields=["wallet_id", "actor", "sequence"], name="entries_by_actor")),
+        ops.RunSQL(
+            "CREATE INDEX entries_by_reference ON token_balance_history"
+            " (wallet_id, reference_type, reference_id, sequence) WHERE reference_type IS NOT NULL",
+            "DROP INDEX entries_by_reference",
+        ),
+        ops.RunSQL(
+            "CREATE INDEX entries_by_reference_type ON token_balance_history"
+            " (wallet_id, reference_type, sequence) WHERE reference_type IS NOT NULL",
+            "DROP INDEX entries_by_reference_type",
+        ),
+        ops.AddConstraint(
+            "Wallet", CheckConstraint(check="payment_terms_days BETWEEN 0 AND 365", name="wallets_terms_range")
+        ),
+        ops.AddConstraint(
+            "Wallet", CheckConstraint(check="expiration_days BETWEEN 1 AND 36500", name="wallets_validity_range")
+        ),
+    ]
