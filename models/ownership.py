@@ -11,6 +11,7 @@ TABLES = {
     "Purchase": "token_purchases",
     "Invoice": "token_invoices",
     "PaymentMethod": "payment_methods",
+    "HeldPriceQuote": "price_quotes",
 }
 OWNED = frozenset(TABLES)
 

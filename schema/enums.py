@@ -6,9 +6,11 @@ from typing import TypeVar
 import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
+from rules.coupons import CouponBenefit, CouponMismatch
 from rules.entries import EntryKind
 from rules.lots import LotKind
 from rules.purchases import PurchaseStatus, PurchaseType
+from rules.tiers import TierMode
 
 EnumType = TypeVar("EnumType", bound=Enum)
 
@@ -71,5 +73,41 @@ _shown(
         PurchaseType.AUTO_TOP_UP: "Automatic top-up.",
     },
 )
+_shown(
+    TierMode,
+    "How volume tiers are read.",
+    {
+        TierMode.GRADUATED: "Each part of a quantity at the price of the tier it lies in.",
+        TierMode.VOLUME: "The whole quantity at the price of the tier it reaches.",
+    },
+)
+_shown(
+    CouponBenefit,
+    "What a coupon gives.",
+    {
+        CouponBenefit.PERCENT: "A share off the price before tax.",
+        CouponBenefit.AMOUNT: "An amount off the price before tax.",
+        CouponBenefit.BONUS_TOKENS: "Bonus tokens on top of what is bought.",
+    },
+)
+_shown(
+    CouponMismatch,
+    "Why a coupon does not go with a purchase.",
+    {
+        CouponMismatch.OTHER_PACKAGE: "It goes with other packages.",
+        CouponMismatch.OTHER_CURRENCY: "Its amounts are in another currency than the wallet.",
+        CouponMismatch.TOO_FEW_TOKENS: "Too few tokens are bought.",
+        CouponMismatch.SUBTOTAL_TOO_LOW: "The purchase costs too little before tax.",
+        CouponMismatch.NOTHING_TO_TAKE_OFF: "Nothing would come off: nothing is sold for nothing.",
+    },
+)
 
-__all__ = ["EntryKind", "LotKind", "PurchaseStatus", "PurchaseType"]
+__all__ = [
+    "CouponBenefit",
+    "CouponMismatch",
+    "EntryKind",
+    "LotKind",
+    "PurchaseStatus",
+    "PurchaseType",
+    "TierMode",
+]

@@ -7,6 +7,7 @@ from strawberry.dataloader import DataLoader
 
 from models.database import connection
 from models.invoices import InvoiceLineView, InvoiceView, invoices_of_purchases, read_lines_of
+from models.volume import ScheduleView, schedules_of_packages
 from models.wallets import DrawView, read_draws
 
 BATCH_MAX = 500
@@ -19,6 +20,7 @@ class Loaders:
         self._draws: DataLoader[UUID, list[DrawView]] | None = None
         self._invoices: DataLoader[UUID, InvoiceView | None] | None = None
         self._lines: DataLoader[UUID, tuple[InvoiceLineView, ...]] | None = None
+        self._schedules: DataLoader[UUID, ScheduleView | None] | None = None
 
     @property
     def draws(self) -> DataLoader[UUID, list[DrawView]]:
@@ -38,6 +40,12 @@ class Loaders:
         self._lines = self._lines or DataLoader(_load_lines, max_batch_size=BATCH_MAX)
         return self._lines
 
+    @property
+    def schedules(self) -> DataLoader[UUID, ScheduleView | None]:
+        """Volume tiers by package."""
+        self._schedules = self._schedules or DataLoader(_load_schedules, max_batch_size=BATCH_MAX)
+        return self._schedules
+
 
 async def _load_draws(entry_ids: Sequence[UUID]) -> Sequence[list[DrawView]]:
     async with connection() as db:
@@ -55,3 +63,9 @@ async def _load_lines(invoice_ids: Sequence[UUID]) -> Sequence[tuple[InvoiceLine
     async with connection() as db:
         found = await read_lines_of(db, invoice_ids)
     return [found[invoice_id] for invoice_id in invoice_ids]
+
+
+async def _load_schedules(package_ids: Sequence[UUID]) -> Sequence[ScheduleView | None]:
+    async with connection() as db:
+        found = await schedules_of_packages(db, package_ids)
+    return [found.get(package_id) for package_id in package_ids]

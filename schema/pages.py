@@ -24,6 +24,7 @@ ENTRIES = "entries"
 LOTS = "lots"
 PURCHASES = "purchases"
 INVOICES = "invoices"
+COUPONS = "coupons"
 FEED = "feed"
 
 NodeType = TypeVar("NodeType")

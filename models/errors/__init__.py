@@ -5,6 +5,9 @@
     │           IdempotencyConflict, TokenSystemDisabled
     ├── buying: PackageNotFound, PackageWithdrawn, PriceChanged, PaymentMethodNotFound, PaymentMethodRejected,
     │           PurchaseNotFound, PurchaseNotCancellable
+    ├── catalogue: InvalidPackage, InvalidTiers, InvalidCoupon, CouponCodeTaken, CouponNotFound, CouponNotYetValid,
+    │           CouponExpired, CouponExhausted, CouponNotApplicable, QuoteNotFound, QuoteExpired, QuoteUsed,
+    │           OperationNotFound, InvalidUnits, InvalidRate
     └── access: OrganizationNotFound, SignInRefused, SessionEnded
 
 A refusal is an answer, not a fault: nothing moved, and the caller is told why in fields, not in prose. Refusals of
@@ -25,6 +28,23 @@ from models.errors.buying import (
     PurchaseNotCancellable,
     PurchaseNotFound,
 )
+from models.errors.catalogue import (
+    CouponCodeTaken,
+    CouponExhausted,
+    CouponExpired,
+    CouponNotApplicable,
+    CouponNotFound,
+    CouponNotYetValid,
+    InvalidCoupon,
+    InvalidPackage,
+    InvalidRate,
+    InvalidTiers,
+    InvalidUnits,
+    OperationNotFound,
+    QuoteExpired,
+    QuoteNotFound,
+    QuoteUsed,
+)
 from models.errors.refusals import Refusal, all_refusals, refusal_as_answer, refusal_from_answer
 from models.errors.tokens import (
     IdempotencyConflict,
@@ -37,10 +57,22 @@ from models.errors.tokens import (
 )
 
 __all__ = [
+    "CouponCodeTaken",
+    "CouponExhausted",
+    "CouponExpired",
+    "CouponNotApplicable",
+    "CouponNotFound",
+    "CouponNotYetValid",
     "IdempotencyConflict",
     "InsufficientTokens",
+    "InvalidCoupon",
     "InvalidExpiry",
+    "InvalidPackage",
+    "InvalidRate",
+    "InvalidTiers",
     "InvalidTokens",
+    "InvalidUnits",
+    "OperationNotFound",
     "OrganizationNotFound",
     "PackageNotFound",
     "PackageWithdrawn",
@@ -49,6 +81,9 @@ __all__ = [
     "PriceChanged",
     "PurchaseNotCancellable",
     "PurchaseNotFound",
+    "QuoteExpired",
+    "QuoteNotFound",
+    "QuoteUsed",
     "Refusal",
     "SessionEnded",
     "SignInRefused",

@@ -4,6 +4,7 @@ TABLE_MODULES = (
     "models.tables.access",
     "models.tables.wallets",
     "models.tables.buying",
+    "models.tables.catalogue",
     "models.tables.spine",
     "models.tables.arrangements",
 )

@@ -5,7 +5,7 @@ from typing import Any
 from strawberry.schema.exception_handlers import ExceptionHandler
 
 from models import errors
-from schema.problems import access, buying, tokens
+from schema.problems import access, buying, catalogue, tokens
 from schema.problems.access import (
     OrganizationNotFound,
     SessionEnded,
@@ -19,6 +19,23 @@ from schema.problems.buying import (
     PriceChanged,
     PurchaseNotCancellable,
     PurchaseNotFound,
+)
+from schema.problems.catalogue import (
+    CouponCodeTaken,
+    CouponExhausted,
+    CouponExpired,
+    CouponNotApplicable,
+    CouponNotFound,
+    CouponNotYetValid,
+    InvalidCoupon,
+    InvalidPackage,
+    InvalidRate,
+    InvalidTiers,
+    InvalidUnits,
+    OperationNotFound,
+    QuoteExpired,
+    QuoteNotFound,
+    QuoteUsed,
 )
 from schema.problems.problem import Problem, Shown
 from schema.problems.tokens import (
@@ -34,10 +51,22 @@ from schema.problems.tokens import (
 __all__ = [
     "EXCEPTION_HANDLERS",
     "PROBLEMS",
+    "CouponCodeTaken",
+    "CouponExhausted",
+    "CouponExpired",
+    "CouponNotApplicable",
+    "CouponNotFound",
+    "CouponNotYetValid",
     "IdempotencyConflict",
     "InsufficientTokens",
+    "InvalidCoupon",
     "InvalidExpiry",
+    "InvalidPackage",
+    "InvalidRate",
+    "InvalidTiers",
     "InvalidTokens",
+    "InvalidUnits",
+    "OperationNotFound",
     "OrganizationNotFound",
     "PackageNotFound",
     "PackageWithdrawn",
@@ -47,6 +76,9 @@ __all__ = [
     "Problem",
     "PurchaseNotCancellable",
     "PurchaseNotFound",
+    "QuoteExpired",
+    "QuoteNotFound",
+    "QuoteUsed",
     "SessionEnded",
     "SignInRefused",
     "TokenSystemDisabled",
@@ -55,7 +87,7 @@ __all__ = [
     "problem_of",
 ]
 
-PROBLEMS: Shown = {**tokens.PROBLEMS, **buying.PROBLEMS, **access.PROBLEMS}
+PROBLEMS: Shown = {**tokens.PROBLEMS, **buying.PROBLEMS, **catalogue.PROBLEMS, **access.PROBLEMS}
 
 
 def problem_of(refusal: errors.Refusal) -> Problem:

@@ -33,6 +33,10 @@ GRANTED, PAID = "GrantTokensSuccess", "StartPurchaseSuccess"
 SPENT, KEPT, LATE = "SpendTokensSuccess", "PaymentMethodSuccess", "PurchaseNotCancellable"
 NO_ORG, NO_BUY = "OrganizationNotFound", "PurchaseNotFound"
 QUOTE, ORDER, WRONG, OVER = "PriceQuote", "Purchase", "SignInRefused", "SessionEnded"
+HELD, NO_RATE = "CreateQuoteSuccess", "OperationNotFound"
+PACKED, NEW_ONE, NO_MORE = "CreateTokenPackageSuccess", "UpdateTokenPackageSuccess", "DeactivateTokenPackageSuccess"
+TIERED, COUPON, ENDED = "SetVolumeTiersSuccess", "CreateCouponSuccess", "DeactivateCouponSuccess"
+RATED, UNRATED = "SetTokenRateSuccess", "RemoveTokenRateSuccess"
 #                                     nobody   expired forged without foreign     member   platform administrator
 MATRIX: Mapping[str, tuple[str, ...]] = {
     "Query.viewer":                     ("null", ANON, ANON, "data", "data",      "data",  "data",  "data"),
@@ -55,13 +59,26 @@ MATRIX: Mapping[str, tuple[str, ...]] = {
     "Mutation.removePaymentMethod":     (ANON,   ANON, ANON, NO,     NO_ORG,      KEPT,    NO,      KEPT),
     "Subscription.walletUpdated":       (ANON,   ANON, ANON, NO,     "NOT_FOUND", "data",  "data",  "data"),
     "Subscription.purchaseProgress":    (ANON,   ANON, ANON, NO,     "NOT_FOUND", "data",  "data",  "data"),
+    "Query.volumeSchedule":             ("null", ANON, ANON, "null", "null",      "null",  "null",  "null"),
+    "Query.coupons":                    (ANON,   ANON, ANON, NO,     NO,          NO,      "data",  "data"),
+    "Query.rateCard":                   (ANON,   ANON, ANON, NO,     "data",      "data",  "data",  "data"),
+    "Query.estimateCost":               (ANON,   ANON, ANON, NO,     GONE,        NO_RATE, NO_RATE, NO_RATE),
+    "Mutation.createQuote":             (ANON,   ANON, ANON, NO,     GONE,        HELD,    NO,      HELD),
+    "Mutation.createTokenPackage":      (ANON,   ANON, ANON, NO,     NO,          NO,      PACKED,  PACKED),
+    "Mutation.updateTokenPackage":      (ANON,   ANON, ANON, NO,     NO,          NO,      NEW_ONE, NEW_ONE),
+    "Mutation.deactivateTokenPackage":  (ANON,   ANON, ANON, NO,     NO,          NO,      NO_MORE, NO_MORE),
+    "Mutation.setVolumeTiers":          (ANON,   ANON, ANON, NO,     NO,          NO,      TIERED,  TIERED),
+    "Mutation.createCoupon":            (ANON,   ANON, ANON, NO,     NO,          NO,      COUPON,  COUPON),
+    "Mutation.deactivateCoupon":        (ANON,   ANON, ANON, NO,     NO,          NO,      ENDED,   ENDED),
+    "Mutation.setTokenRate":            (ANON,   ANON, ANON, NO,     NO,          NO,      RATED,   RATED),
+    "Mutation.removeTokenRate":         (ANON,   ANON, ANON, NO,     NO,          NO,      UNRATED, UNRATED),
     "Mutation.signIn":                  (WRONG,  ANON, ANON, WRONG,  WRONG,       WRONG,   WRONG,   WRONG),
     "Mutation.refreshSession":          (OVER,   ANON, ANON, OVER,   OVER,        OVER,    OVER,    OVER),
     "Mutation.signOut":                 ("data", ANON, ANON, "data", "data",      "data",  "data",  "data"),
 }  # fmt: skip
 
 # What these answers mean is that something has happened.
-DONE = {PAID, SPENT, GRANTED, KEPT}
+DONE = {PAID, SPENT, GRANTED, KEPT, HELD, PACKED, NEW_ONE, NO_MORE, TIERED, COUPON, ENDED, RATED, UNRATED}
 DEMANDED = {
     "startPurchase": "tokens.purchase",
     "cancelPurchase": "tokens.purchase",
@@ -70,6 +87,7 @@ DEMANDED = {
     "addPaymentMethod": "tokens.purchase",
     "setDefaultPaymentMethod": "tokens.purchase",
     "removePaymentMethod": "tokens.purchase",
+    "createQuote": "tokens.purchase",
 }
 AT_HOME = (*EVERYTHING, "finance.manage")
 
