@@ -84,8 +84,9 @@ class Taken:
 
 def code_of(text: str) -> str | None:
     """A code as it is kept, in capitals; None for what can be no code: 3 to 40 letters, digits, `_` and `-`."""
-    code = text.strip().upper()
-    return code if code.isascii() and CODE.fullmatch(code) else None
+    # Only plain letters: other scripts have letters whose capitals are plain ones, such as the long s.
+    code = text.strip().upper() if text.isascii() else ""
+    return code if CODE.fullmatch(code) else None
 
 
 def unfit(terms: CouponTerms, basket: Basket) -> CouponMismatch | None:
