@@ -15,6 +15,7 @@ from rules.packages import Composition
 from rules.permissions import Permission
 from rules.tiers import Tier
 from schema.context import Info
+from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.enums import TierMode
 from schema.ids import read_id
@@ -23,6 +24,18 @@ from schema.packages import TokenPackage, VolumeSchedule
 from schema.problems import IdempotencyConflict, InvalidPackage, InvalidTiers, PackageNotFound
 from schema.scalars import clean_text, read_key
 
+# What an update may change beside the two prices, and what of it there always is.
+CHANGEABLE = (
+    "name",
+    "description",
+    "tokens",
+    "min_tokens",
+    "max_tokens",
+    "bonus_tokens",
+    "validity_days",
+    "display_order",
+)
+NEVER_NULL = {"name": "name", "bonus_tokens": "bonusTokens", "display_order": "displayOrder"}
 NAME_MAX = 100
 TEXT_MAX = 500
 
@@ -69,9 +82,9 @@ class CreateTokenPackageInput:
 )
 class UpdateTokenPackageInput:
     package_id: strawberry.ID = strawberry.field(description="The package.")
-    name: strawberry.Maybe[str] = strawberry.field(description="As in CreateTokenPackageInput.")
+    name: strawberry.Maybe[str | None] = strawberry.field(description="1 to 100 characters; never null.")
     description: strawberry.Maybe[str | None] = strawberry.field(description="Null for none.")
-    tokens: strawberry.Maybe[Decimal] = strawberry.field(description="Fixed only.")
+    tokens: strawberry.Maybe[Decimal | None] = strawberry.field(description="Fixed only, and never null there.")
     min_tokens: strawberry.Maybe[Decimal | None] = strawberry.field(description="Custom only; null for 1.")
     max_tokens: strawberry.Maybe[Decimal | None] = strawberry.field(description="Custom only; null for 1,000,000.")
     price: strawberry.Maybe[MoneyInput | None] = strawberry.field(
@@ -80,9 +93,9 @@ class UpdateTokenPackageInput:
     token_price: strawberry.Maybe[MoneyInput | None] = strawberry.field(
         description="Custom only; null for the wallet's."
     )
-    bonus_tokens: strawberry.Maybe[Decimal] = strawberry.field(description="0 to 1,000,000.")
+    bonus_tokens: strawberry.Maybe[Decimal | None] = strawberry.field(description="0 to 1,000,000; never null.")
     validity_days: strawberry.Maybe[int | None] = strawberry.field(description="Null for the wallet's rule.")
-    display_order: strawberry.Maybe[int] = strawberry.field(description="0 to 1,000,000.")
+    display_order: strawberry.Maybe[int | None] = strawberry.field(description="0 to 1,000,000; never null.")
 
 
 @strawberry.input(description="Which package is to be sold no more.")
@@ -184,27 +197,22 @@ def draft_from(input: CreateTokenPackageInput) -> PackageDraft:
 def changes_from(input: UpdateTokenPackageInput) -> dict[str, Any]:
     """The fields that were given, by their names in the models. Raises BAD_USER_INPUT."""
     reads: dict[str, Callable[[Any], Any]] = {"name": _name, "description": _description}
-    fields = (
-        "name",
-        "description",
-        "tokens",
-        "min_tokens",
-        "max_tokens",
-        "bonus_tokens",
-        "validity_days",
-        "display_order",
-    )
-    given = {field: getattr(input, field) for field in fields}
-    changes = {field: reads.get(field, _as_it_is)(some.value) for field, some in given.items() if some is not None}
+    changes: dict[str, Any] = {}
+    for field in CHANGEABLE:
+        given = getattr(input, field)
+        if given is None:
+            continue
+        if given.value is None and field in NEVER_NULL:
+            raise public_error(
+                f"{NEVER_NULL[field]} cannot be null.", ErrorCode.BAD_USER_INPUT, field=NEVER_NULL[field]
+            )
+        changes[field] = reads[field](given.value) if field in reads else given.value
     for field, shown in (("price", "price"), ("token_price", "tokenPrice")):
-        some = getattr(input, field)
-        if some is not None:
-            changes[field], changes["currency"] = (None, None) if some.value is None else read_money(some.value, shown)
+        given = getattr(input, field)
+        if given is not None:
+            money = given.value
+            changes[field], changes["currency"] = (None, None) if money is None else read_money(money, shown)
     return changes
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
 
 
 def _name(text: str) -> str:

@@ -313,7 +313,7 @@ async def test_a_minor_unit_remains_where_there_are_no_others(db: Connection) ->
     with pytest.raises(CouponNotApplicable) as refusal:
         await quote(db, aurora.id, Wish(None, Decimal(1), "SPRING"), at=NOON)
 
-    assert (offered.price.discount, offered.price.total) == (99, 1)
+    assert (offered.price.discount, offered.price.total) == (Decimal(99), Decimal(1))
     assert refusal.value.reason == "nothing_to_take_off"
 
 

@@ -55,7 +55,7 @@ async def test_a_quote_is_kept_as_it_was_told(db: Connection) -> None:
 
     assert await read_quote(db, held.id) == held
     assert (held.expires_at, held.used_at) == (NOON + timedelta(minutes=15), None)
-    assert (held.quote.price.total, held.quote.price.discount) == (Decimal("52.20"), 5)
+    assert (held.quote.price.total, held.quote.price.discount) == (Decimal("52.20"), Decimal(5))
     (row,) = await db.fetch("SELECT actor, details FROM token_audit_logs WHERE action = 'quote.created'")
     assert (row["actor"], row["details"]) == ("user/test", {"total": "52.20", "currency": "USD"})
 
@@ -80,7 +80,12 @@ async def test_what_was_quoted_is_bought_whatever_has_changed_meanwhile(db: Conn
     placed = await orders(aurora, quote_id=held.id, at=LAST_MOMENT)
 
     # then 100 × 0.40 at 20 % off is 32.00, and 10 % off that is 28.80
-    assert (placed.description, placed.tokens, placed.bonus_tokens, placed.validity_days) == ("Bulk", 100, 5, 30)
+    assert (placed.description, placed.tokens, placed.bonus_tokens, placed.validity_days) == (
+        "Bulk",
+        Decimal(100),
+        Decimal(5),
+        30,
+    )
     assert (placed.discount_amount, placed.subtotal) == (Decimal("3.20"), Decimal("28.80"))
     assert (placed.tax_rate, placed.total_amount) == (Decimal("0.16"), Decimal("33.41"))
     assert (placed.package_id, placed.coupon_code, placed.quote_id) == (package.id, "SPRING", held.id)

@@ -40,7 +40,7 @@ async def test_a_package_is_made_once_by_its_key_and_told_again(db: Connection) 
 
     assert (replayed, replayed_then) == (False, True)
     assert made == again == await read_package(db, package_id_of("starter 2026"))
-    assert (made.name, made.tokens, made.bonus_tokens, made.validity_days) == ("Starter", 100, 5, 365)
+    assert (made.name, made.tokens, made.bonus_tokens, made.validity_days) == ("Starter", Decimal(100), Decimal(5), 365)
     assert made.is_active
     (row,) = await db.fetch(AUDITED)
     assert (row["action"], row["actor"]) == ("package.created", "user/keeper")
@@ -175,10 +175,10 @@ async def test_of_a_custom_package_the_buyer_names_the_number_between_its_ends(
     if bought is None:
         with pytest.raises(InvalidTokens) as refusal:
             await quote(db, aurora.id, wish, at=NOON)
-        assert (refusal.value.minimum, refusal.value.maximum) == (10, 500)
+        assert (refusal.value.minimum, refusal.value.maximum) == (Decimal(10), Decimal(500))
         return
     offered = await quote(db, aurora.id, wish, at=NOON)
-    assert (offered.price.tokens, offered.bonus_tokens, offered.validity_days) == (Decimal(bought), 3, 30)
+    assert (offered.price.tokens, offered.bonus_tokens, offered.validity_days) == (Decimal(bought), Decimal(3), 30)
     assert offered.price.subtotal == Decimal(bought) * Decimal("0.40")
 
 
@@ -191,7 +191,7 @@ async def test_of_a_fixed_package_no_other_number_can_be_named(db: Connection) -
         await quote(db, aurora.id, Wish(made.id, Decimal(99)), at=NOON)
 
     assert offered.price.total == Decimal("58.00")
-    assert (refusal.value.minimum, refusal.value.maximum) == (100, 100)
+    assert (refusal.value.minimum, refusal.value.maximum) == (Decimal(100), Decimal(100))
 
 
 async def test_a_price_per_token_in_another_currency_than_the_wallets_does_not_count(db: Connection) -> None:

@@ -28,8 +28,8 @@ async def test_a_new_rate_takes_the_place_of_the_one_before_and_neither_is_edite
     await a_rate("report", "100", at=NOON)
     await a_rate("report", "50", at=SOON)
 
-    assert await versions(db) == [(1, 100, NOON, SOON), (2, 50, SOON, None)]
-    assert [(rate.operation, rate.tokens_per_unit) for rate in await rate_card(db)] == [("report", 50)]
+    assert await versions(db) == [(1, Decimal(100), NOON, SOON), (2, Decimal(50), SOON, None)]
+    assert [(rate.operation, rate.tokens_per_unit) for rate in await rate_card(db)] == [("report", Decimal(50))]
     assert await audited(db) == ["rate.set", "rate.set"]
 
 
@@ -54,7 +54,7 @@ async def test_the_same_rate_again_changes_nothing(db: Connection) -> None:
     again = await a_rate("report", "50.000000", at=SOON)
 
     assert again == first
-    assert await versions(db) == [(1, 50, NOON, None)]
+    assert await versions(db) == [(1, Decimal(50), NOON, None)]
     assert await audited(db) == ["rate.set"]
 
 
@@ -80,7 +80,7 @@ async def test_a_clock_that_is_behind_ends_no_rate_before_it_began(db: Connectio
     await a_rate("report", "50", at=NOON)
     removed = await remove_rate("report", KEEPER, at=NOON)
 
-    assert await versions(db) == [(1, 100, SOON, SOON), (2, 50, SOON, SOON)]
+    assert await versions(db) == [(1, Decimal(100), SOON, SOON), (2, Decimal(50), SOON, SOON)]
     assert removed.ended_at == SOON
 
 
@@ -128,4 +128,4 @@ async def test_an_unknown_operation_and_no_number_of_units_are_refused(db: Conne
         await price_operation(db, "report", Decimal(0), at=NOON)
 
     assert unknown.value.operation == "repair"
-    assert (wrong.value.minimum, wrong.value.maximum) == (Decimal("0.000001"), 1_000_000_000)
+    assert (wrong.value.minimum, wrong.value.maximum) == (Decimal("0.000001"), Decimal(1_000_000_000))

@@ -56,6 +56,6 @@ def test_other_packages_can_be(package: Composition) -> None:
 
 
 def test_a_package_says_how_many_tokens_can_be_bought_of_it() -> None:
-    assert ends_of(FIXED) == (100, 100)
-    assert ends_of(CUSTOM) == (10, 5000)
-    assert ends_of(replace(CUSTOM, min_tokens=None, max_tokens=None)) == (1, 1_000_000)
+    assert ends_of(FIXED) == (Decimal(100), Decimal(100))
+    assert ends_of(CUSTOM) == (Decimal(10), Decimal(5000))
+    assert ends_of(replace(CUSTOM, min_tokens=None, max_tokens=None)) == (Decimal(1), Decimal(1_000_000))
