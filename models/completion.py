@@ -1,6 +1,6 @@
 """The crediting transaction: a captured payment becomes tokens and a numbered invoice, all at once or not at all.
 
-Locks are taken in one order everywhere: wallet, purchase, coupon, invoice counter, audit chain.
+Locks are taken in one order everywhere: wallet, quote, purchase, coupon, invoice counter, audit chain.
 """
 
 from collections.abc import Mapping

@@ -134,14 +134,17 @@ async def create_package(key: str, draft: PackageDraft, keeper: Keeper) -> tuple
 async def update_package(package_id: UUID, changes: Mapping[str, Any], keeper: Keeper) -> PackageView:
     """The named fields are changed and no others: `name`, `description`, and those of `rules.packages.Composition`.
 
-    Changing nothing writes nothing. Raises PackageNotFound, InvalidPackage.
+    A currency comes with the price it belongs to and goes with the last one. Changing nothing writes nothing. Raises PackageNotFound, InvalidPackage.
     """
     async with transaction() as db:
         present = await _lock(db, package_id)
         before = present.draft()
         words = {field: changes[field] for field in ("name", "description") if field in changes}
         numbers = {field: value for field, value in changes.items() if field not in words}
-        after = replace(before, **words, composition=replace(before.composition, **numbers))
+        made = replace(before.composition, **numbers)
+        if made.price is None and made.token_price is None:
+            made = replace(made, currency=None)
+        after = replace(before, **words, composition=made)
         if after == before:
             return present
         after.check()

@@ -209,9 +209,10 @@ def changes_from(input: UpdateTokenPackageInput) -> dict[str, Any]:
         changes[field] = reads[field](given.value) if field in reads else given.value
     for field, shown in (("price", "price"), ("token_price", "tokenPrice")):
         given = getattr(input, field)
-        if given is not None:
-            money = given.value
-            changes[field], changes["currency"] = (None, None) if money is None else read_money(money, shown)
+        if given is not None and given.value is None:
+            changes[field] = None
+        elif given is not None:
+            changes[field], changes["currency"] = read_money(given.value, shown)
     return changes
 
 

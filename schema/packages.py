@@ -92,9 +92,8 @@ class TokenPackage(Node):
 
 
 def demand(info: Info, permission: Permission, field: str) -> None:
-    """What an argument, and not the field, demands of the caller. Raises FORBIDDEN as the guards of fields do."""
-    actor = info.context.actor
-    if actor is None or permission not in actor.permissions:
+    """What an argument, and not the field, demands of the caller. Raises UNAUTHENTICATED, FORBIDDEN, as guards do."""
+    if permission not in info.context.caller().permissions:
         raise forbidden(Need(permission, field))
 
 
@@ -102,7 +101,7 @@ def demand(info: Info, permission: Permission, field: str) -> None:
 class PackageQueries:
     @strawberry.field(
         description="The packages on sale, in the shop's order, at most 200. With the withdrawn ones at most 500, for "
-        "those with CATALOG_MANAGE; others are told FORBIDDEN.",
+        "those with CATALOG_MANAGE.",
         directives=public(),
     )
     async def token_packages(

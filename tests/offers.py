@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from models.coupons import CouponDraft, CouponView, create_coupon
-from models.database import transaction
+from models.database import Connection, transaction
+from models.errors import Refusal
 from models.held_quotes import HeldQuote, QuoteOrder, hold_quote
 from models.keepers import Keeper
 from models.packages import PackageDraft, PackageView, create_package
@@ -20,7 +21,7 @@ from rules.coupons import CouponBenefit, CouponTerms
 from rules.identity import derived_id
 from rules.packages import Composition
 from rules.tiers import Tier, TierMode
-from tests.builders import Organization
+from tests.builders import Organization, an_organization
 
 KEEPER = Keeper("user/keeper")
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -122,3 +123,30 @@ async def orders(
     )
     async with transaction() as db:
         return await place(db, order, at=at)
+
+
+async def a_payer() -> Organization:
+    """An organisation with a wallet and a card."""
+    organization = await an_organization()
+    await pays_by_card(organization)
+    return organization
+
+
+async def outcome(organization: Organization, **order: Any) -> str:
+    """What placing an order comes to: "placed", or the code of the refusal."""
+    try:
+        await orders(organization, **order)
+    except Refusal as refusal:
+        return refusal.code
+    return "placed"
+
+
+async def uses(db: Connection) -> list[tuple[str, int]]:
+    """Every coupon's code and how often it is used now."""
+    return [(row["code"], row["redemptions"]) for row in await db.fetch("SELECT code, redemptions FROM coupons")]
+
+
+async def redemptions(db: Connection) -> list[tuple[str, bool]]:
+    """The state of every redemption, and whether its money was late."""
+    rows = await db.fetch("SELECT status, is_late FROM coupon_redemptions ORDER BY reserved_at, id")
+    return [(row["status"], row["is_late"]) for row in rows]

@@ -46,9 +46,13 @@ WRITERS = {
     "feed_cursors": {"models.reader"},
     "effects": {"models.effects"},
     "gateway_events": {"models.gateway_events"},
+    "token_packages": {"models.packages"},
+    "coupons": {"models.coupons", "models.redemptions"},
+    "coupon_packages": {"models.coupons"},
     "coupon_redemptions": {"models.redemptions"},
     "price_quotes": {"models.held_quotes"},
     "token_rates": {"models.rates"},
+    "volume_schedules": {"models.volume"},
     "volume_tiers": {"models.volume"},
 }
 WRITES = re.compile(r"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+([a-z_]+)\b")

@@ -2,25 +2,20 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from models.coupons import CouponDraft, create_coupon, read_coupons, withdraw_coupon
+from models.coupons import CouponDraft
 from models.database import Connection, transaction
 from models.errors import (
-    CouponCodeTaken,
     CouponExhausted,
     CouponExpired,
     CouponNotApplicable,
     CouponNotFound,
     CouponNotYetValid,
-    IdempotencyConflict,
-    InvalidCoupon,
-    PackageNotFound,
     PriceChanged,
     Refusal,
 )
@@ -29,42 +24,26 @@ from models.quotes import Wish, quote
 from models.reconciliation import violations
 from rules.coupons import CouponBenefit, CouponTerms
 from rules.purchases import PurchaseStatus
-from schema.ids import read_id
-from tests.builders import Organization, a_package, an_organization, defaults, is_paid
-from tests.offers import KEEPER, MINUTE, NOON, a_coupon, a_custom_package, orders, pays_by_card
+from tests.builders import an_organization, defaults, is_paid
+from tests.offers import (
+    MINUTE,
+    NOON,
+    a_coupon,
+    a_custom_package,
+    a_payer,
+    orders,
+    outcome,
+    redemptions,
+    uses,
+)
 
 TEN_PERCENT = CouponDraft("SPRING", "", CouponTerms(CouponBenefit.PERCENT, share=Decimal("0.1")))
 UNPAID = (PurchaseStatus.FAILED, PurchaseStatus.CANCELLED, PurchaseStatus.EXPIRED)
 
 
-async def aurora_pays() -> Organization:
-    aurora = await an_organization()
-    await pays_by_card(aurora)
-    return aurora
-
-
-async def used(db: Connection) -> list[tuple[str, int]]:
-    return [(row["code"], row["redemptions"]) for row in await db.fetch("SELECT code, redemptions FROM coupons")]
-
-
-async def redemptions(db: Connection) -> list[tuple[str, bool]]:
-    """State of every redemption, and whether its money was late."""
-    rows = await db.fetch("SELECT status, is_late FROM coupon_redemptions ORDER BY reserved_at, id")
-    return [(row["status"], row["is_late"]) for row in rows]
-
-
 async def closes(purchase: PurchaseView, status: PurchaseStatus) -> None:
     async with transaction() as db:
         await close_unpaid(db, purchase.id, status, code=None, reason="not paid", report=None)
-
-
-async def outcome(organization: Organization, **order: Any) -> str:
-    """ "placed", or the code of the refusal, which placing raised before it had written anything."""
-    try:
-        await orders(organization, **order)
-    except Refusal as refusal:
-        return refusal.code
-    return "placed"
 
 
 # terms: what comes off 100 tokens at 50.00, subtotal, tax, total, bonus tokens
@@ -82,7 +61,7 @@ async def test_a_coupon_shapes_the_price_the_invoice_and_the_lots(
     db: Connection, terms: Mapping[str, Any], off: str, subtotal: str, tax: str, total: str, bonus: str
 ) -> None:
     # given
-    aurora = await aurora_pays()
+    aurora = await a_payer()
     await a_coupon("SPRING", **terms)
 
     # when
@@ -102,12 +81,12 @@ async def test_a_coupon_shapes_the_price_the_invoice_and_the_lots(
     assert [(lot["kind"], lot["granted_tokens"], lot["cost"]) for lot in lots] == paid + given
     assert [lot["parent_lot_id"] is not None for lot in lots] == [False, True][: len(lots)]
     assert await redemptions(db) == [("redeemed", False)]
-    assert await used(db) == [("SPRING", 1)]
+    assert await uses(db) == [("SPRING", 1)]
     assert await violations(db) == []
 
 
 async def test_the_invoice_states_the_discount_as_a_line_of_its_own(db: Connection) -> None:
-    aurora = await aurora_pays()
+    aurora = await a_payer()
     package = await a_custom_package(bonus="5")
     await a_coupon("SPRING", share=Decimal("0.1"))
 
@@ -127,7 +106,7 @@ async def test_the_invoice_states_the_discount_as_a_line_of_its_own(db: Connecti
 
 
 async def test_the_bonus_of_a_package_and_of_a_coupon_are_one_lot_of_both(db: Connection) -> None:
-    aurora = await aurora_pays()
+    aurora = await a_payer()
     package = await a_custom_package(bonus="5")
     await a_coupon("MORE", bonus_tokens=Decimal(20))
 
@@ -142,7 +121,7 @@ async def test_of_many_placings_at_once_exactly_as_many_succeed_as_the_limit_all
     db: Connection, limit: int, buyers: int
 ) -> None:
     # given
-    organizations = [await aurora_pays() for _ in range(buyers)]
+    organizations = [await a_payer() for _ in range(buyers)]
     await a_coupon("SPRING", share=Decimal("0.1"), max_redemptions=limit)
 
     # when
@@ -150,7 +129,7 @@ async def test_of_many_placings_at_once_exactly_as_many_succeed_as_the_limit_all
 
     # then
     assert sorted(told) == ["COUPON_EXHAUSTED"] * (buyers - limit) + ["placed"] * limit
-    assert await used(db) == [("SPRING", limit)]
+    assert await uses(db) == [("SPRING", limit)]
     assert len(await db.fetch("SELECT 1 FROM token_purchases")) == limit
     assert await redemptions(db) == [("reserved", False)] * limit
     assert await violations(db) == []
@@ -158,7 +137,7 @@ async def test_of_many_placings_at_once_exactly_as_many_succeed_as_the_limit_all
 
 async def test_of_one_organizations_placings_at_once_exactly_its_own_limit_succeeds(db: Connection) -> None:
     # given
-    aurora, boreal = await aurora_pays(), await aurora_pays()
+    aurora, boreal = await a_payer(), await a_payer()
     await a_coupon("SPRING", share=Decimal("0.1"), max_redemptions=5, max_per_organization=3)
 
     # when
@@ -169,12 +148,12 @@ async def test_of_one_organizations_placings_at_once_exactly_its_own_limit_succe
     assert (told[:8].count("placed"), told[8:].count("placed")) in ((3, 2), (2, 3))
     rows = await db.fetch("SELECT count(*) AS times FROM coupon_redemptions GROUP BY organization_id ORDER BY 1")
     assert [row["times"] for row in rows] == [2, 3]
-    assert await used(db) == [("SPRING", 5)]
+    assert await uses(db) == [("SPRING", 5)]
     assert await violations(db) == []
 
 
 async def test_a_refusal_says_whose_limit_was_reached(db: Connection) -> None:
-    aurora, boreal = await aurora_pays(), await aurora_pays()
+    aurora, boreal = await a_payer(), await a_payer()
     await a_coupon("SPRING", share=Decimal("0.1"), max_redemptions=1)
     await a_coupon("MINE", share=Decimal("0.1"), max_per_organization=1)
     await orders(aurora, coupon="SPRING")
@@ -192,7 +171,7 @@ async def test_a_refusal_says_whose_limit_was_reached(db: Connection) -> None:
 @pytest.mark.parametrize("status", UNPAID)
 async def test_a_purchase_that_ends_unpaid_gives_its_coupon_back_once(db: Connection, status: PurchaseStatus) -> None:
     # given
-    aurora = await aurora_pays()
+    aurora = await a_payer()
     await a_coupon("SPRING", share=Decimal("0.1"), max_redemptions=1)
     placed = await orders(aurora, coupon="SPRING")
     assert await outcome(aurora, coupon="SPRING") == "COUPON_EXHAUSTED"
@@ -203,13 +182,13 @@ async def test_a_purchase_that_ends_unpaid_gives_its_coupon_back_once(db: Connec
 
     # then
     assert await redemptions(db) == [("released", False)]
-    assert await used(db) == [("SPRING", 0)]
+    assert await uses(db) == [("SPRING", 0)]
     assert await outcome(aurora, coupon="SPRING") == "placed"
     assert await violations(db) == []
 
 
 async def test_a_coupon_stays_reserved_while_the_payment_is_being_decided(db: Connection) -> None:
-    aurora = await aurora_pays()
+    aurora = await a_payer()
     await a_coupon("SPRING", share=Decimal("0.1"))
     placed = await orders(aurora, coupon="SPRING")
 
@@ -225,7 +204,7 @@ async def test_money_that_comes_late_keeps_its_price_and_takes_the_coupon_over_i
     db: Connection, status: PurchaseStatus
 ) -> None:
     # given a coupon for one, given back by a purchase that ended, and used by another one
-    aurora, boreal = await aurora_pays(), await aurora_pays()
+    aurora, boreal = await a_payer(), await a_payer()
     await a_coupon("SPRING", share=Decimal("0.1"), max_redemptions=1)
     late = await orders(aurora, "100", coupon="SPRING", at=NOON)
     await closes(late, status)
@@ -238,7 +217,7 @@ async def test_money_that_comes_late_keeps_its_price_and_takes_the_coupon_over_i
     completed = await require_purchase(db, late.id)
     assert (completed.status, completed.total_amount) == ("completed", Decimal("52.20"))
     assert await redemptions(db) == [("redeemed", True), ("reserved", False)]
-    assert await used(db) == [("SPRING", 2)]
+    assert await uses(db) == [("SPRING", 2)]
     assert await outcome(boreal, coupon="SPRING") == "COUPON_EXHAUSTED"
     audited = await db.fetch("SELECT details FROM token_audit_logs WHERE action = 'coupon.redeemed'")
     assert [(row["details"]["is_late"], row["details"]["redemptions"]) for row in audited] == [(True, 2)]
@@ -246,7 +225,7 @@ async def test_money_that_comes_late_keeps_its_price_and_takes_the_coupon_over_i
 
 
 async def test_paying_and_giving_up_at_once_leave_the_coupon_counted_once(db: Connection) -> None:
-    aurora = await aurora_pays()
+    aurora = await a_payer()
     await a_coupon("SPRING", share=Decimal("0.1"))
     placed = await orders(aurora, coupon="SPRING")
 
@@ -256,7 +235,7 @@ async def test_paying_and_giving_up_at_once_leave_the_coupon_counted_once(db: Co
 
     assert (await require_purchase(db, placed.id)).status == "completed"
     assert [status for status, _ in await redemptions(db)] == ["redeemed"]
-    assert await used(db) == [("SPRING", 1)]
+    assert await uses(db) == [("SPRING", 1)]
     assert await violations(db) == []
 
 
@@ -274,7 +253,7 @@ REFUSED: dict[str, tuple[Mapping[str, Any], str | None, type[Refusal]]] = {
 async def test_a_coupon_that_cannot_be_used_is_refused_and_nothing_is_placed(
     db: Connection, terms: Mapping[str, Any], code: str | None, kind: type[Refusal]
 ) -> None:
-    aurora = await aurora_pays()
+    aurora = await a_payer()
     await a_coupon("SPRING", **terms)
 
     with pytest.raises(kind):
@@ -282,11 +261,11 @@ async def test_a_coupon_that_cannot_be_used_is_refused_and_nothing_is_placed(
 
     assert await db.fetch("SELECT 1 FROM token_purchases") == []
     assert await redemptions(db) == []
-    assert await used(db) == [("SPRING", 0)]
+    assert await uses(db) == [("SPRING", 0)]
 
 
 async def test_a_coupon_is_good_from_its_first_instant_until_before_its_last(db: Connection) -> None:
-    aurora = await aurora_pays()
+    aurora = await a_payer()
     await a_coupon("SPRING", share=Decimal("0.1"), valid_from=NOON, valid_until=NOON + MINUTE)
     moments = (NOON - timedelta(microseconds=1), NOON, NOON + MINUTE - timedelta(microseconds=1), NOON + MINUTE)
 
@@ -296,7 +275,7 @@ async def test_a_coupon_is_good_from_its_first_instant_until_before_its_last(db:
 
 
 async def test_a_coupon_of_some_packages_goes_with_those_alone(db: Connection) -> None:
-    aurora = await aurora_pays()
+    aurora = await a_payer()
     mine, other = await a_custom_package(), await a_custom_package()
     await a_coupon("SPRING", share=Decimal("0.1"), package_ids=[mine.id])
 
@@ -318,7 +297,7 @@ async def test_a_minor_unit_remains_where_there_are_no_others(db: Connection) ->
 
 
 async def test_a_refusal_after_the_price_leaves_the_coupon_unused(db: Connection) -> None:
-    aurora = await aurora_pays()
+    aurora = await a_payer()
     await a_coupon("SPRING", share=Decimal("0.1"), max_redemptions=1)
     order = PurchaseOrder(aurora.id, Wish(None, Decimal(100), "SPRING"), None, "order", "user/test", Decimal("58.00"))
 
@@ -326,76 +305,4 @@ async def test_a_refusal_after_the_price_leaves_the_coupon_unused(db: Connection
         async with transaction() as placing:
             await place(placing, order, at=NOON)
 
-    assert await used(db) == [("SPRING", 0)]
-
-
-async def test_a_withdrawn_coupon_is_used_no_more_and_its_purchases_keep_it(db: Connection) -> None:
-    # given
-    aurora = await aurora_pays()
-    await a_coupon("SPRING", share=Decimal("0.1"))
-    placed = await orders(aurora, coupon="SPRING")
-
-    # when
-    withdrawn = await withdraw_coupon("SPRING", KEEPER, at=NOON + MINUTE)
-    again = await withdraw_coupon("SPRING", KEEPER, at=NOON + 2 * MINUTE)
-
-    # then
-    assert withdrawn.withdrawn_at == again.withdrawn_at == NOON + MINUTE
-    assert await outcome(aurora, coupon="SPRING", at=NOON + MINUTE) == "COUPON_EXPIRED"
-    await is_paid(placed, at=NOON + MINUTE)
-    assert await redemptions(db) == [("redeemed", False)]
-    assert len(await db.fetch("SELECT 1 FROM token_audit_logs WHERE action = 'coupon.withdrawn'")) == 1
-    with pytest.raises(CouponNotFound):
-        await withdraw_coupon("AUTUMN", KEEPER, at=NOON)
-
-
-async def test_a_coupon_is_made_once_by_its_key_and_its_code_is_given_once(db: Connection) -> None:
-    made, replayed = await create_coupon("one", TEN_PERCENT, KEEPER)
-    again, replayed_then = await create_coupon("one", TEN_PERCENT, KEEPER)
-    with pytest.raises(IdempotencyConflict):
-        await create_coupon("one", replace(TEN_PERCENT, code="SUMMER"), KEEPER)
-    with pytest.raises(CouponCodeTaken):
-        await create_coupon("two", TEN_PERCENT, KEEPER)
-
-    assert (made, replayed, replayed_then) == (again, False, True)
-    assert await used(db) == [("SPRING", 0)]
-    (row,) = await db.fetch("SELECT details::text AS details FROM token_audit_logs WHERE action = 'coupon.created'")
-    assert "SPRING" not in row["details"]
-
-
-async def test_twenty_at_once_give_a_code_to_one(db: Connection) -> None:
-    async def makes(key: str) -> str:
-        try:
-            await create_coupon(key, TEN_PERCENT, KEEPER)
-        except CouponCodeTaken:
-            return "taken"
-        return "made"
-
-    told = await asyncio.gather(*(makes(f"key {number}") for number in range(20)))
-
-    assert sorted(told) == ["made"] + ["taken"] * 19
-    assert await used(db) == [("SPRING", 0)]
-
-
-async def test_a_coupon_that_cannot_be_is_not_made(db: Connection) -> None:
-    everything = replace(TEN_PERCENT, terms=replace(TEN_PERCENT.terms, share=Decimal(1)))
-    unknown = replace(TEN_PERCENT, terms=replace(TEN_PERCENT.terms, package_ids=[(await aurora_pays()).id]))
-
-    with pytest.raises(InvalidCoupon):
-        await create_coupon("one", everything, KEEPER)
-    with pytest.raises(PackageNotFound):
-        await create_coupon("one", unknown, KEEPER)
-
-    assert await used(db) == []
-
-
-async def test_coupons_are_listed_newest_first_with_their_packages(db: Connection) -> None:
-    package = read_id(await a_package("100"), "TokenPackage")
-    for code in ("ONE", "TWO", "THREE"):
-        await a_coupon(code, share=Decimal("0.1"), package_ids=[package])
-
-    first = await read_coupons(db, limit=2, before=None)
-    rest = await read_coupons(db, limit=2, before=(first[-1].created_at, first[-1].id))
-
-    assert [view.code for view in (*first, *rest)] == ["THREE", "TWO", "ONE"]
-    assert [list(view.terms.package_ids) for view in (*first, *rest)] == [[package]] * 3
+    assert await uses(db) == [("SPRING", 0)]

@@ -23,18 +23,23 @@ from models.packages import update_package, withdraw_package
 from models.purchases import PurchaseOrder
 from models.quotes import Wish
 from models.reconciliation import violations
-from tests.builders import Organization, an_organization, is_paid
-from tests.offers import KEEPER, MINUTE, NOON, a_coupon, a_custom_package, a_quote, orders, pays_by_card, tiered
+from tests.builders import an_organization, is_paid
+from tests.offers import (
+    KEEPER,
+    MINUTE,
+    NOON,
+    a_coupon,
+    a_custom_package,
+    a_payer,
+    a_quote,
+    orders,
+    pays_by_card,
+    tiered,
+)
 
 PLAIN = Wish(None, Decimal(100))
 LAST_MOMENT = NOON + HOLDS - timedelta(microseconds=1)
 DEARER = "UPDATE organization_token_wallets SET price_per_token = 9, tax_rate = 0.5"
-
-
-async def aurora_pays() -> Organization:
-    aurora = await an_organization()
-    await pays_by_card(aurora)
-    return aurora
 
 
 async def used_at(db: Connection, quote_id: UUID) -> datetime | None:
@@ -62,7 +67,7 @@ async def test_a_quote_is_kept_as_it_was_told(db: Connection) -> None:
 
 async def test_what_was_quoted_is_bought_whatever_has_changed_meanwhile(db: Connection) -> None:
     # given
-    aurora = await aurora_pays()
+    aurora = await a_payer()
     package = await a_custom_package(token_price="0.40", bonus="5", validity_days=30)
     await tiered(package.id)
     await a_coupon("SPRING", share=Decimal("0.1"), valid_until=NOON + MINUTE)
@@ -96,7 +101,7 @@ async def test_what_was_quoted_is_bought_whatever_has_changed_meanwhile(db: Conn
 
 async def test_of_twenty_buyers_of_one_quote_at_once_one_succeeds(db: Connection) -> None:
     # given
-    aurora = await aurora_pays()
+    aurora = await a_payer()
     held = await a_quote(aurora, PLAIN)
 
     async def buys(number: int) -> str:
@@ -116,7 +121,7 @@ async def test_of_twenty_buyers_of_one_quote_at_once_one_succeeds(db: Connection
 
 
 async def test_a_used_quote_says_when_it_was_used(db: Connection) -> None:
-    aurora = await aurora_pays()
+    aurora = await a_payer()
     held = await a_quote(aurora, PLAIN)
     await orders(aurora, quote_id=held.id, at=NOON + MINUTE)
 
@@ -127,7 +132,7 @@ async def test_a_used_quote_says_when_it_was_used(db: Connection) -> None:
 
 
 async def test_a_quote_holds_until_its_time_and_not_at_it(db: Connection) -> None:
-    aurora = await aurora_pays()
+    aurora = await a_payer()
     held = await a_quote(aurora, PLAIN)
 
     with pytest.raises(QuoteExpired) as refusal:
@@ -139,7 +144,7 @@ async def test_a_quote_holds_until_its_time_and_not_at_it(db: Connection) -> Non
 
 
 async def test_a_quote_accepted_in_time_is_bought_however_late_the_order_is_placed(db: Connection) -> None:
-    aurora = await aurora_pays()
+    aurora = await a_payer()
     held = await a_quote(aurora, PLAIN)
     other = await a_quote(aurora, PLAIN)
 
@@ -151,7 +156,7 @@ async def test_a_quote_accepted_in_time_is_bought_however_late_the_order_is_plac
 
 
 async def test_a_quote_of_another_organization_is_not_found(db: Connection) -> None:
-    aurora, boreal = await aurora_pays(), await aurora_pays()
+    aurora, boreal = await a_payer(), await a_payer()
     held = await a_quote(aurora, PLAIN)
 
     for quote_id in (held.id, boreal.id):
@@ -177,7 +182,7 @@ async def test_a_refusal_for_another_reason_leaves_the_quote_good(db: Connection
 
 async def test_a_quote_holds_a_price_and_not_a_place_among_a_coupons_redemptions(db: Connection) -> None:
     # given
-    aurora, boreal = await aurora_pays(), await aurora_pays()
+    aurora, boreal = await a_payer(), await a_payer()
     await a_coupon("SPRING", share=Decimal("0.1"), max_redemptions=1)
     held = await a_quote(aurora, Wish(None, Decimal(100), "SPRING"))
     await orders(boreal, coupon="SPRING")

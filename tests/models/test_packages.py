@@ -94,6 +94,16 @@ async def test_an_update_changes_what_is_given_and_nothing_else(db: Connection) 
     assert await audited(db) == ["package.created", "package.updated"]
 
 
+async def test_a_currency_goes_with_its_price_and_with_no_other(db: Connection) -> None:
+    custom = await a_custom_package(token_price="0.40")
+
+    kept = await update_package(custom.id, {"price": None}, KEEPER)
+    gone = await update_package(custom.id, {"token_price": None}, KEEPER)
+
+    assert kept == custom
+    assert (gone.token_price, gone.currency) == (None, None)
+
+
 async def test_an_update_that_changes_nothing_writes_nothing(db: Connection) -> None:
     made, _ = await create_package("starter", STARTER, KEEPER)
 
