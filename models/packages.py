@@ -134,7 +134,8 @@ async def create_package(key: str, draft: PackageDraft, keeper: Keeper) -> tuple
 async def update_package(package_id: UUID, changes: Mapping[str, Any], keeper: Keeper) -> PackageView:
     """The named fields are changed and no others: `name`, `description`, and those of `rules.packages.Composition`.
 
-    A currency comes with the price it belongs to and goes with the last one. Changing nothing writes nothing. Raises PackageNotFound, InvalidPackage.
+    A currency comes with the price it belongs to and goes with the last one. Changing nothing writes nothing.
+    Raises PackageNotFound, InvalidPackage.
     """
     async with transaction() as db:
         present = await _lock(db, package_id)
