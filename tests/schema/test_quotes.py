@@ -198,7 +198,9 @@ async def test_a_quote_whose_time_is_over_buys_nothing_and_says_until_when_it_he
     # given
     ada = await a_buyer()
     quote = (await done(world, QUOTE, ada, tokens="100"))["quote"]["id"]
-    await db.execute("UPDATE price_quotes SET quoted_at = quoted_at - $1, expires_at = expires_at - $1", HOLDS)
+    await db.execute(
+        "UPDATE price_quotes SET quoted_at = quoted_at - $1::interval, expires_at = expires_at - $1::interval", HOLDS
+    )
     held = await db.fetch_one("SELECT expires_at FROM price_quotes")
     assert held is not None
     order = """mutation ($input: StartPurchaseInput!) { startPurchase(input: $input) {
