@@ -18,6 +18,7 @@ class PurchaseRequest:
     processing_window   how long the gateway may take before it is asked to give the payment up.
     poll_interval       how often the gateway is asked even when it sends no event.
     letter_attempts     how often a letter is tried, `letter_pause` the first pause between tries.
+    quote_id            the quote to be bought, which had to hold at `accepted_at`; then package and tokens are empty.
     """
 
     purchase_id: str
@@ -35,6 +36,9 @@ class PurchaseRequest:
     poll_interval: timedelta = timedelta(minutes=5)
     letter_attempts: int = 3
     letter_pause: timedelta = timedelta(seconds=1)
+    coupon_code: str | None = None
+    quote_id: str | None = None
+    accepted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

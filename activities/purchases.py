@@ -29,12 +29,14 @@ def order_of(request: PurchaseRequest) -> purchases.PurchaseOrder:
     """The order a workflow was started with, in the words of the models."""
     return purchases.PurchaseOrder(
         organization_id=UUID(request.organization_id),
-        wish=Wish(UUID(request.package_id) if request.package_id else None, request.tokens),
+        wish=Wish(UUID(request.package_id) if request.package_id else None, request.tokens, request.coupon_code),
         payment_method_id=UUID(request.payment_method_id) if request.payment_method_id else None,
         key=request.key,
         actor=request.actor,
         expected_total=request.expected_total,
         request_id=request.request_id,
+        quote_id=UUID(request.quote_id) if request.quote_id else None,
+        accepted_at=request.accepted_at,
     )
 
 

@@ -1,6 +1,6 @@
 """`python -m embedded.sample_data` fills an empty database with something to look at, and says what it made as JSON.
 
-Two organisations with their members, one person of the platform, the four packages, and payment methods of the sandbox
+Two organisations with their members, people of the platform, what is on offer, and payment methods of the sandbox
 gateway. Repeating it changes nothing. It refuses a production environment: its passwords are in this file.
 """
 
@@ -14,6 +14,7 @@ from uuid import UUID
 
 from activities.gateways.protocol import PaymentGateway
 from activities.gateways.registry import build_gateways
+from embedded.sample_catalogue import add_catalogue
 from models import audit
 from models.actors import SCRIP_ITSELF
 from models.database import Connection, open_database, transaction
@@ -76,6 +77,7 @@ USERS = (
         "platform",
         (Permission.FINANCE_VIEW, Permission.FINANCE_MANAGE, Permission.PLATFORM_ADMIN, Permission.TOKENS_VIEW),
     ),
+    SampleUser("catalog@scrip.example", "Cato Price", "platform", (Permission.CATALOG_MANAGE, Permission.TOKENS_VIEW)),
 )
 
 PACKAGES = (("Starter", 100, 0), ("Business", 500, 0), ("Enterprise", 2000, 0), ("Premium", 5000, 250))
@@ -189,6 +191,7 @@ async def load(settings: Settings) -> dict[str, object]:
             await add_organizations(settings)
             await add_users()
             await add_packages()
+            await add_catalogue(datetime.now(UTC))
             methods = await add_payment_methods(gateways["sandbox"])
             await welcome_grants()
             async with transaction() as db:
@@ -201,7 +204,11 @@ async def load(settings: Settings) -> dict[str, object]:
         ],
         "users": described_users(),
         "packages": [
-            {"id": global_id("TokenPackage", view.id), "name": view.name, "tokens": f"{view.tokens:f}"}
+            {
+                "id": global_id("TokenPackage", view.id),
+                "name": view.name,
+                "tokens": None if view.tokens is None else f"{view.tokens:f}",
+            }
             for view in packages
         ],
         "payment_methods": methods,

@@ -1,6 +1,6 @@
 """The crediting transaction: a captured payment becomes tokens and a numbered invoice, all at once or not at all.
 
-Locks are taken in one order everywhere: wallet, purchase, invoice counter, audit chain.
+Locks are taken in one order everywhere: wallet, quote, purchase, coupon, invoice counter, audit chain.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from models.granting import Incoming, put
 from models.invoices import Seller, issue_invoice
 from models.locking import lock_wallet
 from models.purchases import PurchaseView, lock_purchase, require_purchase, tell
+from models.redemptions import settle
 from rules.entries import EntryKind
 from rules.identity import derived_id
 from rules.lots import LotKind
@@ -45,7 +46,9 @@ class PaymentDoesNotMatch(Exception):
 async def complete_purchase(
     db: Connection, purchase_id: UUID, report: PaymentReport, *, seller: Seller, at: datetime
 ) -> Mapping[str, object]:
-    """The purchase is completed: payment captured, lot and bonus in the wallet, invoice issued. Returns its number.
+    """The purchase is completed: payment captured, lot and bonus in the wallet, coupon redeemed, invoice issued.
+
+    Returns the invoice's number.
 
     Works from every state before completion, also from failed, cancelled and expired: whoever paid gets tokens. A
     suspended wallet is credited too, because the money has moved. Completing again answers with the same number.
@@ -60,6 +63,7 @@ async def complete_purchase(
     await _capture(db, purchase, report, at)
     expires_at = expiry(at, purchase.validity_days)
     await db.execute(COMPLETE, purchase_id, report.payment_id, at, expires_at)
+    await settle(db, purchase_id, PurchaseStatus.COMPLETED)
     await put(db, wallet, _lots_of(purchase, at, expires_at), actor=SCRIP_ITSELF, at=at, key=str(purchase_id))
     number = await issue_invoice(
         db,

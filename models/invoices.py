@@ -18,6 +18,7 @@ from models.database import Connection
 from models.purchases import PurchaseView
 from rules.identity import derived_id
 from rules.numbering import INVOICE_PREFIX, number_in, series_of
+from rules.pricing import UNIT_PRICE_PLACES, round_half_up
 
 NEXT_ORDINAL = """
 INSERT INTO token_invoice_counters (series, last_ordinal) VALUES ($1, 1)
@@ -68,7 +69,7 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceLineView:
-    """One line; `kind` is tokens, bonus or tax. Amounts before tax except on the tax line."""
+    """One line; `kind` is tokens, bonus, discount or tax. Amounts before tax except on the tax line."""
 
     position: int
     kind: str
@@ -100,20 +101,17 @@ class InvoiceView:
 
 
 def lines_of(purchase: PurchaseView) -> tuple[InvoiceLineView, ...]:
-    """The lines of a purchase's invoice; they add up to its total."""
-    lines = [
-        InvoiceLineView(
-            1,
-            "tokens",
-            f"{purchase.description}: {_plain(purchase.tokens)} tokens",
-            purchase.tokens,
-            purchase.price_per_token,
-            purchase.subtotal,
-        )
-    ]
+    """The lines of a purchase's invoice; they add up to its total. A discount is a line of its own, below zero."""
+    discount, listed = purchase.discount_amount, purchase.subtotal + purchase.discount_amount
+    unit_price = round_half_up(listed / purchase.tokens, UNIT_PRICE_PLACES) if discount else purchase.price_per_token
+    tokens = f"{purchase.description}: {_plain(purchase.tokens)} tokens"
+    lines = [InvoiceLineView(1, "tokens", tokens, purchase.tokens, unit_price, listed)]
     if purchase.bonus_tokens > 0:
         bonus = f"Bonus: {_plain(purchase.bonus_tokens)} tokens"
         lines.append(InvoiceLineView(2, "bonus", bonus, purchase.bonus_tokens, Decimal(0), Decimal(0)))
+    if discount > 0:
+        coupon = f"Discount: coupon {purchase.coupon_code}"
+        lines.append(InvoiceLineView(len(lines) + 1, "discount", coupon, Decimal(1), -discount, -discount))
     if purchase.tax_amount > 0:
         percent = _plain(purchase.tax_rate * 100)
         tax = purchase.tax_amount

@@ -30,6 +30,8 @@ ADD_ONLY = (
     "token_invoice_documents",
     "token_audit_logs",
     "gateway_events",
+    "volume_tiers",
+    "coupon_packages",
     "feed",
 )
 UNTOUCHABLE = ("audit_heads", "tortoise_migrations")

@@ -14,6 +14,7 @@ TABLES = {
     "Invoice": "token_invoices",
     "PaymentMethod": "payment_methods",
     "Notice": "notices",
+    "HeldPriceQuote": "price_quotes",
 }
 OWNED = frozenset(TABLES)
 

@@ -17,9 +17,11 @@ from models.actors import SCRIP_ITSELF
 from models.database import Connection
 from models.errors import PriceChanged, PurchaseNotFound, WalletSuspended
 from models.feed import announce
+from models.held_quotes import mark_used, take_quote
 from models.intentions import Intention, remember
 from models.payment_methods import PaymentMethodView, default_payment_method, read_payment_method
 from models.quotes import Quote, Wish, quote
+from models.redemptions import reserve, settle, take_coupon
 from models.topics import Topic
 from rules.identity import derived_id, fingerprint
 from rules.payments import PaymentReport
@@ -33,15 +35,16 @@ SELECT id, purchase_reference_id AS reference, organization_id, wallet_id, purch
        total_amount, currency, status, payment_method_id, gateway_provider AS gateway,
        gateway_transaction_id AS gateway_payment_id, action_url, failure_code, failure_reason, validity_days,
        token_expiration_date AS tokens_expire_at, payment_initiated_at AS placed_at,
-       payment_completed_at AS paid_at, tokens_allocated_at AS completed_at, updated_at
+       payment_completed_at AS paid_at, tokens_allocated_at AS completed_at, updated_at, discount_amount, quote_id,
+       (SELECT code FROM coupons WHERE coupons.id = coupon_id) AS coupon_code
 FROM token_purchases
 """
 
 PLACE = """
 INSERT INTO token_purchases (id, purchase_reference_id, organization_id, wallet_id, purchased_by, package_id,
     description, token_quantity, bonus_tokens, price_per_token, subtotal, tax_rate, tax_amount, total_amount, currency,
-    payment_method_id, gateway_provider, validity_days, payment_initiated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+    payment_method_id, gateway_provider, validity_days, payment_initiated_at, discount_amount, coupon_id, quote_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 """
 
 EXPECT_PAYMENT = """
@@ -64,7 +67,11 @@ WHERE purchase_id = $1 AND status <> 'CAPTURED'
 
 @dataclass(frozen=True, slots=True)
 class PurchaseOrder:
-    """A buyer's order. `key` is the buyer's name for it; `expected_total` refuses a surprise, tax included."""
+    """A buyer's order. `key` is the buyer's name for it; `expected_total` refuses a surprise, tax included.
+
+    quote_id      buy what this quote holds; the wish is then empty.
+    accepted_at   when the buyer said yes: until then the quote must hold, however late the order is placed.
+    """
 
     organization_id: UUID
     wish: Wish
@@ -73,20 +80,23 @@ class PurchaseOrder:
     actor: str
     expected_total: Decimal | None = None
     request_id: str | None = None
+    quote_id: UUID | None = None
+    accepted_at: datetime | None = None
 
     @property
     def purchase_id(self) -> UUID:
         return purchase_id_of(self.organization_id, self.key)
 
     def fingerprint(self) -> str:
-        return fingerprint(
-            {
-                "package_id": self.wish.package_id,
-                "tokens": self.wish.tokens,
-                "payment_method_id": self.payment_method_id,
-                "expected_total": self.expected_total,
-            }
-        )
+        """Of what was asked for. Orders without quote and coupon keep the one they had before there were any."""
+        values: dict[str, object] = {
+            "package_id": self.wish.package_id,
+            "tokens": self.wish.tokens,
+            "payment_method_id": self.payment_method_id,
+            "expected_total": self.expected_total,
+        }
+        added = {"quote_id": self.quote_id, "coupon_code": self.wish.coupon_code}
+        return fingerprint(values | {name: value for name, value in added.items() if value is not None})
 
     def intention(self) -> Intention:
         return Intention(OPERATION, self.key, self.fingerprint())
@@ -125,6 +135,9 @@ class PurchaseView:
     paid_at: datetime | None
     completed_at: datetime | None
     updated_at: datetime
+    discount_amount: Decimal
+    quote_id: UUID | None
+    coupon_code: str | None
 
 
 def purchase_id_of(organization_id: UUID, key: str) -> UUID:
@@ -133,19 +146,47 @@ def purchase_id_of(organization_id: UUID, key: str) -> UUID:
 
 
 async def place(db: Connection, order: PurchaseOrder, *, at: datetime) -> PurchaseView:
-    """The purchase is pending at a frozen price. Raises every refusal of `models.quotes.quote`,
-    PaymentMethodNotFound, PriceChanged, WalletSuspended; the caller remembers them."""
+    """The purchase is pending at a frozen price: the quote's when it names one. Its coupon is reserved.
+
+    Raises every refusal of `models.quotes.quote` or of `models.held_quotes.take_quote`, PaymentMethodNotFound,
+    PriceChanged, WalletSuspended, CouponExhausted. The caller remembers them, so nothing is written before the last.
+    """
     await _refuse_when_suspended(db, order.organization_id)
-    offered = await quote(db, order.organization_id, order.wish)
+    offered = await _offered(db, order, at)
     method = await _method_of(db, order)
     total = offered.price.total
     if order.expected_total is not None and order.expected_total != total:
         raise PriceChanged(expected=order.expected_total, actual=total, currency=offered.currency)
+    if offered.coupon is not None:
+        await take_coupon(db, offered.coupon, order.organization_id)
     await _insert(db, order, offered, method, at)
+    await _use_up(db, order, offered, at)
     await remember(db, order.organization_id, order.intention(), {"purchase_id": str(order.purchase_id)})
     purchase = await require_purchase(db, order.purchase_id)
     await tell(db, purchase, "placed", actor=order.actor, request_id=order.request_id)
     return purchase
+
+
+async def _offered(db: Connection, order: PurchaseOrder, at: datetime) -> Quote:
+    if order.quote_id is None:
+        return await quote(db, order.organization_id, order.wish, at=at)
+    return await take_quote(db, order.organization_id, order.quote_id, at=order.accepted_at or at)
+
+
+async def _use_up(db: Connection, order: PurchaseOrder, offered: Quote, at: datetime) -> None:
+    """The quote is used, and the coupon reserved, for the purchase that was placed."""
+    if order.quote_id is not None:
+        await mark_used(db, order.quote_id, at=at)
+    if offered.coupon is not None:
+        await reserve(
+            db,
+            offered.coupon,
+            organization_id=order.organization_id,
+            purchase_id=order.purchase_id,
+            currency=offered.currency,
+            actor=order.actor,
+            at=at,
+        )
 
 
 async def _refuse_when_suspended(db: Connection, organization_id: UUID) -> None:
@@ -189,6 +230,9 @@ async def _insert(
         method.gateway,
         offered.validity_days,
         at,
+        price.discount,
+        None if offered.coupon is None else offered.coupon.id,
+        order.quote_id,
     )
     payment_id = derived_id("payment", purchase_id)
     await db.execute(
@@ -222,13 +266,15 @@ async def close_unpaid(
     report: PaymentReport | None,
     actor: str = SCRIP_ITSELF,
 ) -> None:
-    """The purchase ended without money: failed, cancelled or expired. A completed one stays completed."""
+    """The purchase ended without money: failed, cancelled or expired; its coupon is given back. A completed one stays
+    completed."""
     purchase = await lock_purchase(db, purchase_id)
     if report is not None:
         await report_payment(db, purchase_id, report)
     if not may_become(PurchaseStatus(purchase.status), status):
         return
     payment_id = report.payment_id if report is not None else None
+    await settle(db, purchase_id, status, actor=actor)
     await _move(db, purchase, status, code=code, reason=reason, gateway_payment_id=payment_id, actor=actor)
 
 

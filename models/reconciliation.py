@@ -149,6 +149,40 @@ RULES: Mapping[str, str] = {
                    FROM token_audit_logs ORDER BY 1, token_audit_logs.sequence DESC) a ON a.chain = h.organization_id
         WHERE (a.sequence, a.hash) IS DISTINCT FROM (h.sequence, h.hash)
     """,
+    "a coupon is used as often as its redemptions say": """
+        SELECT c.id AS about FROM coupons c
+        LEFT JOIN (SELECT coupon_id, count(*) AS used FROM coupon_redemptions WHERE status <> 'released'
+                   GROUP BY coupon_id) r ON r.coupon_id = c.id
+        WHERE coalesce(r.used, 0) <> c.redemptions
+    """,
+    "only late payments take a coupon over its limits": """
+        SELECT c.id AS about FROM coupons c
+        JOIN coupon_redemptions r ON r.coupon_id = c.id AND r.status <> 'released' AND NOT r.is_late
+        GROUP BY c.id, CASE WHEN c.max_per_organization IS NOT NULL THEN r.organization_id END
+        HAVING count(*) > c.max_per_organization
+        UNION
+        SELECT c.id FROM coupons c
+        JOIN coupon_redemptions r ON r.coupon_id = c.id AND r.status <> 'released' AND NOT r.is_late
+        GROUP BY c.id HAVING count(*) > c.max_redemptions
+    """,
+    "a redemption follows its purchase": """
+        SELECT coalesce(p.id, r.purchase_id) AS about
+        FROM (SELECT * FROM token_purchases WHERE coupon_id IS NOT NULL) p
+        FULL JOIN coupon_redemptions r ON r.purchase_id = p.id
+        WHERE (r.coupon_id, r.organization_id, r.discount, r.status) IS DISTINCT FROM
+            (p.coupon_id, p.organization_id, p.discount_amount, CASE
+                WHEN p.status IN ('pending', 'processing', 'requires_action') THEN 'reserved'
+                WHEN p.status IN ('failed', 'cancelled', 'expired') THEN 'released'
+                ELSE 'redeemed' END)
+    """,
+    "a used quote has one purchase at its price": """
+        SELECT coalesce(q.id, p.quote_id) AS about FROM (SELECT * FROM price_quotes WHERE used_at IS NOT NULL) q
+        FULL JOIN (SELECT * FROM token_purchases WHERE quote_id IS NOT NULL) p ON p.quote_id = q.id
+        WHERE (p.organization_id, p.package_id, p.coupon_id, p.token_quantity, p.bonus_tokens, p.discount_amount,
+                p.tax_rate, p.total_amount, p.currency) IS DISTINCT FROM
+            (q.organization_id, q.package_id, q.coupon_id, q.token_quantity, q.bonus_tokens, q.discount_amount,
+                q.tax_rate, q.total_amount, q.currency)
+    """,
 }
 
 EXAMPLES_MAX = 20

@@ -1,6 +1,6 @@
 """What tokens cost: subtotal, tax and total, each rounded once, half up, to the currency's own minor unit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
@@ -16,7 +16,10 @@ class InvalidQuantity(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a buyer pays. `unit_price` is subtotal / tokens to 6 places: what one token cost before tax."""
+    """What a buyer pays. `unit_price` is subtotal / tokens to 6 places: what one token cost before tax.
+
+    discount      what a coupon took off: without it the subtotal would be higher by as much.
+    """
 
     tokens: Decimal
     unit_price: Decimal
@@ -24,6 +27,7 @@ class Price:
     tax_rate: Decimal
     tax: Decimal
     total: Decimal
+    discount: Decimal = Decimal(0)
 
 
 def round_half_up(amount: Decimal, places: int) -> Decimal:
@@ -64,6 +68,14 @@ def price_amount(subtotal: Decimal, *, tokens: Decimal, tax_rate: Decimal, minor
     tax = round_half_up(subtotal * tax_rate, minor_places)
     unit_price = round_half_up(subtotal / tokens, UNIT_PRICE_PLACES)
     return Price(tokens, unit_price, subtotal, tax_rate, tax, subtotal + tax)
+
+
+def discounted(price: Price, discount: Decimal, *, minor_places: int) -> Price:
+    """The price with something taken off before tax: 0 ≤ `discount` < subtotal, exact in the currency."""
+    reduced = price_amount(
+        price.subtotal - discount, tokens=price.tokens, tax_rate=price.tax_rate, minor_places=minor_places
+    )
+    return replace(reduced, discount=discount)
 
 
 def expiry(effective_at: datetime, validity_days: int | None) -> datetime | None:

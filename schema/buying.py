@@ -8,6 +8,7 @@ the same key finds the same purchase.
 import asyncio
 from decimal import Decimal
 from typing import Annotated, TypeAlias
+from uuid import UUID
 
 import strawberry
 from temporalio.client import (
@@ -25,6 +26,7 @@ from models.database import connection
 from models.failpoints import failpoint
 from models.intentions import recall
 from models.purchases import PurchaseOrder, PurchaseView, read_purchase
+from models.quotes import Wish, check_quantity
 from models.wallets import ensure_wallet
 from rules.permissions import Permission
 from rules.purchases import OPEN
@@ -32,11 +34,15 @@ from schema.context import Info
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.enums import PurchaseStatus
-from schema.ids import global_id
+from schema.ids import global_id, read_id
 from schema.operations import describe_workflow
-from schema.packages import wish_of
 from schema.payment_methods import method_key
 from schema.problems import (
+    CouponExhausted,
+    CouponExpired,
+    CouponNotApplicable,
+    CouponNotFound,
+    CouponNotYetValid,
     IdempotencyConflict,
     InvalidTokens,
     PackageNotFound,
@@ -45,25 +51,35 @@ from schema.problems import (
     PriceChanged,
     PurchaseNotCancellable,
     PurchaseNotFound,
+    QuoteExpired,
+    QuoteNotFound,
+    QuoteUsed,
     TokenSystemDisabled,
     WalletNotFound,
     WalletSuspended,
 )
 from schema.purchases import Purchase, visible_purchase
+from schema.quotes import wish_of
 from schema.scalars import read_key
 from schema.scope import refuse_when_disabled, wallet_owner
 from workflows.policies import BOOKS_QUEUE
 from workflows.purchase import PurchaseDecision, PurchaseWorkflow, opening_attributes, purchase_workflow_id
 
 
-@strawberry.input(description="An order: exactly one of `packageId` and `tokens`.")
+@strawberry.input(
+    description="An order: a fixed package, a number of tokens, a custom package and a number, or a quote alone."
+)
 class StartPurchaseInput:
     idempotency_key: str = strawberry.field(
         description="Your own name for this order, 1 to 255 characters. The same key never buys twice."
     )
     package_id: strawberry.ID | None = strawberry.field(default=None, description="The package to buy.")
     tokens: Decimal | None = strawberry.field(
-        default=None, description="Or a number of tokens: 1 to 1,000,000 with at most 4 places."
+        default=None, description="A number of tokens: 1 to 1,000,000 with at most 4 places."
+    )
+    coupon_code: str | None = strawberry.field(default=None, description="In any letter case; null for none.")
+    quote_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The quote to be bought, exactly at its price; it says what, and with which coupon."
     )
     payment_method_id: strawberry.ID | None = strawberry.field(
         default=None, description="What to pay with; null for the organization's default."
@@ -109,6 +125,14 @@ StartPurchaseResult: TypeAlias = Annotated[
     | PackageWithdrawn
     | InvalidTokens
     | PriceChanged
+    | QuoteNotFound
+    | QuoteExpired
+    | QuoteUsed
+    | CouponNotFound
+    | CouponNotYetValid
+    | CouponExpired
+    | CouponExhausted
+    | CouponNotApplicable
     | PaymentMethodNotFound
     | WalletSuspended
     | WalletNotFound
@@ -122,17 +146,46 @@ CancelPurchaseResult: TypeAlias = Annotated[
 
 
 def order_from(info: Info, input: StartPurchaseInput) -> PurchaseOrder:
-    """The order in the words of the models. Raises WalletNotFound, PackageNotFound, PaymentMethodNotFound."""
+    """The order in the words of the models. Raises BAD_USER_INPUT, WalletNotFound, PackageNotFound, QuoteNotFound,
+    InvalidTokens, CouponNotFound, PaymentMethodNotFound."""
     actor = info.context.caller()
     return PurchaseOrder(
         organization_id=wallet_owner(info, input.organization_id),
-        wish=wish_of(input.package_id, input.tokens),
+        wish=_wish_of(input),
         payment_method_id=None if input.payment_method_id is None else method_key(input.payment_method_id),
         key=read_key(input.idempotency_key),
         actor=actor.name,
         expected_total=input.expected_total,
         request_id=info.context.request_id,
+        quote_id=None if input.quote_id is None else _quote_key(input.quote_id),
+        accepted_at=info.context.now,
     )
+
+
+def _wish_of(input: StartPurchaseInput) -> Wish:
+    """What is ordered; nothing when a quote says it. Raises BAD_USER_INPUT for a quote and something else."""
+    if input.quote_id is None:
+        return wish_of(input.package_id, input.tokens, input.coupon_code)
+    if (input.package_id, input.tokens, input.coupon_code) != (None, None, None):
+        raise public_error(
+            "A quote says what is bought; leave packageId, tokens and couponCode out.", ErrorCode.BAD_USER_INPUT
+        )
+    return Wish(None, None)
+
+
+def _quote_key(quote_id: str) -> UUID:
+    """Raises QuoteNotFound for an id of anything else."""
+    found = read_id(quote_id, "HeldPriceQuote")
+    if found is None:
+        raise errors.QuoteNotFound
+    return found
+
+
+async def refuse_unsold_quantity(order: PurchaseOrder) -> None:
+    """Raises InvalidTokens for a number that the package is not sold in, before anything is begun or remembered."""
+    if order.quote_id is None and order.wish.package_id is not None:
+        async with connection() as db:
+            await check_quantity(db, order.wish)
 
 
 def request_from(info: Info, order: PurchaseOrder) -> PurchaseRequest:
@@ -154,6 +207,9 @@ def request_from(info: Info, order: PurchaseOrder) -> PurchaseRequest:
         poll_interval=options.poll_interval,
         letter_attempts=options.letter_attempts,
         letter_pause=options.letter_pause,
+        coupon_code=order.wish.coupon_code,
+        quote_id=None if order.quote_id is None else str(order.quote_id),
+        accepted_at=order.accepted_at,
     )
 
 
@@ -216,6 +272,8 @@ def unavailable() -> Exception:
 
 def summary_of(order: PurchaseOrder) -> str:
     """One line for the Temporal UI; no personal data."""
+    if order.quote_id is not None:
+        return "Purchase at a quote"
     what = "a package" if order.wish.tokens is None else f"{order.wish.tokens} tokens"
     return f"Purchase of {what}"
 
@@ -223,9 +281,9 @@ def summary_of(order: PurchaseOrder) -> str:
 @strawberry.type
 class BuyingMutations:
     @strawberry.mutation(
-        description="Buy a package or a number of tokens. Answers when the payment is settled or needs an action, "
-        "after at most 5 seconds with the purchase still processing. The same key with the same input answers with the "
-        "same purchase, with other input it is refused.",
+        description="Buy a package, a number of tokens, or what a quote holds. Answers when the payment is settled or "
+        "needs an action, after at most 5 seconds with the purchase still processing. The same key with the same input "
+        "answers with the same purchase, with other input it is refused.",
         directives=requires(Permission.TOKENS_PURCHASE),
     )
     async def start_purchase(
@@ -236,6 +294,7 @@ class BuyingMutations:
         known = await remembered(info, order)
         if known is not None:
             return StartPurchaseSuccess(purchase=Purchase.of(known), replayed=True)
+        await refuse_unsold_quantity(order)
         await ensure_wallet(order.organization_id, info.context.product.options.wallet_defaults)
         failpoint("api.before_start_purchase")
         await start_or_meet(info, order)

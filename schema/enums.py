@@ -7,6 +7,7 @@ import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from rules.budgets import BudgetPeriod
+from rules.coupons import CouponBenefit, CouponMismatch
 from rules.entries import EntryKind
 from rules.explanations import LotState
 from rules.holding import CaptureExcess, HoldStatus
@@ -14,6 +15,7 @@ from rules.lots import LotKind
 from rules.notices import NoticeKind
 from rules.purchases import PurchaseStatus, PurchaseType
 from rules.terms import WalletSetting
+from rules.tiers import TierMode
 
 EnumType = TypeVar("EnumType", bound=Enum)
 
@@ -101,6 +103,34 @@ _shown(
         PurchaseType.AUTO_TOP_UP: "Automatic top-up.",
     },
 )
+_shown(
+    TierMode,
+    "How volume tiers are read.",
+    {
+        TierMode.GRADUATED: "Each part of a quantity at the price of the tier it lies in.",
+        TierMode.VOLUME: "The whole quantity at the price of the tier it reaches.",
+    },
+)
+_shown(
+    CouponBenefit,
+    "What a coupon gives.",
+    {
+        CouponBenefit.PERCENT: "A share off the price before tax.",
+        CouponBenefit.AMOUNT: "An amount off the price before tax.",
+        CouponBenefit.BONUS_TOKENS: "Bonus tokens on top of what is bought.",
+    },
+)
+_shown(
+    CouponMismatch,
+    "Why a coupon does not go with a purchase.",
+    {
+        CouponMismatch.OTHER_PACKAGE: "It goes with other packages.",
+        CouponMismatch.OTHER_CURRENCY: "Its amounts are in another currency than the wallet.",
+        CouponMismatch.TOO_FEW_TOKENS: "Too few tokens are bought.",
+        CouponMismatch.SUBTOTAL_TOO_LOW: "The purchase costs too little before tax.",
+        CouponMismatch.NOTHING_TO_TAKE_OFF: "Nothing would come off: nothing is sold for nothing.",
+    },
+)
 
 _shown(
     HoldStatus,
@@ -134,6 +164,8 @@ _shown(
 __all__ = [
     "BudgetPeriod",
     "CaptureExcess",
+    "CouponBenefit",
+    "CouponMismatch",
     "EntryKind",
     "HoldStatus",
     "LotKind",
@@ -141,5 +173,6 @@ __all__ = [
     "NoticeKind",
     "PurchaseStatus",
     "PurchaseType",
+    "TierMode",
     "WalletSetting",
 ]

@@ -22,10 +22,10 @@ NUMBER_LENGTH_MAX = 40
 
 @strawberry.type(description="One line of an invoice; the lines add up to its total.")
 class InvoiceLine:
-    kind: str = strawberry.field(description='"tokens", "bonus" or "tax".')
+    kind: str = strawberry.field(description='"tokens", "bonus", "discount" or "tax".')
     description: str = strawberry.field(description="As it stands on the paper.")
-    quantity: Decimal = strawberry.field(description="Tokens; 1 on the tax line.")
-    unit_price: Decimal = strawberry.field(description="Before tax, at most 6 places.")
+    quantity: Decimal = strawberry.field(description="Tokens; 1 on the lines of a discount and of the tax.")
+    unit_price: Decimal = strawberry.field(description="Before tax, at most 6 places; a discount is below zero.")
     amount: Money = strawberry.field(description="The line's amount.")
 
     @classmethod
@@ -47,7 +47,7 @@ class Invoice(Node):
     issued_at: datetime = strawberry.field(description="When it was issued.")
     due_at: datetime = strawberry.field(description="When it would be due; it is paid already.")
     paid_at: datetime = strawberry.field(description="When it was paid.")
-    subtotal: Money = strawberry.field(description="Before tax.")
+    subtotal: Money = strawberry.field(description="Before tax, a discount taken off.")
     tax_rate: Decimal = strawberry.field(description="A share of one: 0.16 is 16 %.")
     tax: Money = strawberry.field(description="The tax.")
     total: Money = strawberry.field(description="What was charged.")

@@ -10,6 +10,7 @@ from models.database import connection
 from models.holds import PartView, read_parts
 from models.invoices import InvoiceLineView, InvoiceView, invoices_of_purchases, read_lines_of
 from models.past import EntryBehind, entries_behind
+from models.volume import ScheduleView, schedules_of_packages
 from models.wallets import DrawView, read_draws
 
 BATCH_MAX = 500
@@ -25,6 +26,7 @@ class Loaders:
         self._lines: DataLoader[UUID, tuple[InvoiceLineView, ...]] | None = None
         self._entries_behind: DataLoader[tuple[UUID, datetime], list[EntryBehind]] | None = None
         self._parts: DataLoader[UUID, list[PartView]] | None = None
+        self._schedules: DataLoader[UUID, ScheduleView | None] | None = None
 
     @property
     def draws(self) -> DataLoader[UUID, list[DrawView]]:
@@ -55,6 +57,12 @@ class Loaders:
         """Parts by hold."""
         self._parts = self._parts or DataLoader(_load_parts, max_batch_size=BATCH_MAX)
         return self._parts
+
+    @property
+    def schedules(self) -> DataLoader[UUID, ScheduleView | None]:
+        """Volume tiers by package."""
+        self._schedules = self._schedules or DataLoader(_load_schedules, max_batch_size=BATCH_MAX)
+        return self._schedules
 
 
 async def _load_parts(hold_ids: Sequence[UUID]) -> Sequence[list[PartView]]:
@@ -90,3 +98,9 @@ async def _load_entries_behind(asked: Sequence[tuple[UUID, datetime]]) -> Sequen
             behind = await entries_behind(db, lots, at=at, limit=ENTRIES_BEHIND_A_LOT)
             found |= {(lot_id, at): entries for lot_id, entries in behind.items()}
     return [found[one] for one in asked]
+
+
+async def _load_schedules(package_ids: Sequence[UUID]) -> Sequence[ScheduleView | None]:
+    async with connection() as db:
+        found = await schedules_of_packages(db, package_ids)
+    return [found.get(package_id) for package_id in package_ids]

@@ -1,125 +1,121 @@
-"""The catalogue and what a purchase would cost."""
+"""The packages on offer, and how quantities become cheaper."""
 
 from decimal import Decimal
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, Self
 
 import strawberry
 
-from models import errors
 from models.database import connection
 from models.packages import PackageView, packages_on_sale, read_package
-from models.quotes import Quote, Wish, quote
-from models.wallets import ensure_wallet
+from models.volume import ScheduleView, read_schedule
 from rules.permissions import Permission
-from rules.pricing import TOKEN_PLACES, TOKENS_MAX, TOKENS_MIN, InvalidQuantity, custom_quantity
 from schema.context import Info
-from schema.edge.masking import ErrorCode, public_error
-from schema.edge.permissions import public, requires
-from schema.ids import read_id
-from schema.money import Money, at_token_places, money
+from schema.edge.permissions import Need, forbidden, public
+from schema.enums import TierMode
+from schema.ids import global_id, read_id
+from schema.money import Money, UnitPrice, at_token_places, money
 from schema.nodes import Node
-from schema.problems import InvalidTokens, PackageNotFound, PackageWithdrawn, WalletNotFound
-from schema.scope import wallet_owner
 
 
-@strawberry.type(description="A number of tokens on offer.")
+@strawberry.type(description="One tier: up to a number of tokens, that number included.")
+class VolumeTier:
+    up_to: Decimal | None = strawberry.field(description="The last number of tokens in it; null for no end.")
+    discount: Decimal = strawberry.field(description="A share of the price per token: 0.1 is 10 % off.")
+
+
+@strawberry.type(description="How quantities become cheaper. Amounts are rounded once, over the whole quantity.")
+class VolumeSchedule(Node):
+    mode: TierMode = strawberry.field(description="How the tiers are read.")
+    tiers: list[VolumeTier] = strawberry.field(description="In rising order; the last one has no end.")
+    package_id: strawberry.ID | None = strawberry.field(
+        description="The custom package it belongs to; null for plain quantities."
+    )
+
+    @classmethod
+    def of(cls, view: ScheduleView) -> Self:
+        return cls(
+            key=view.id,
+            mode=TierMode(view.schedule.mode),
+            tiers=[VolumeTier(up_to=tier.up_to, discount=tier.discount) for tier in view.schedule.tiers],
+            package_id=None if view.package_id is None else global_id("TokenPackage", view.package_id),
+        )
+
+
+@strawberry.type(description="Tokens on offer: a fixed number, or a custom one that the buyer names.")
 class TokenPackage(Node):
     name: str = strawberry.field(description="Its name.")
     description: str | None = strawberry.field(description="What it is for.")
-    tokens: Decimal = strawberry.field(description="Tokens that are paid for.")
+    is_custom: bool = strawberry.field(description="Whether the buyer names the number, from minTokens to maxTokens.")
+    tokens: Decimal | None = strawberry.field(description="Tokens that are paid for; null for a custom package.")
+    min_tokens: Decimal = strawberry.field(description="The fewest tokens that can be bought of it.")
+    max_tokens: Decimal = strawberry.field(description="The most tokens that can be bought of it.")
     bonus_tokens: Decimal = strawberry.field(description="Tokens on top of them, free.")
     price: Money | None = strawberry.field(
         description="Its own price before tax; null when it costs tokens × the wallet's price per token."
     )
+    token_price: UnitPrice | None = strawberry.field(
+        description="A custom package's own price for one token before tax; null for the wallet's price per token."
+    )
     validity_days: int | None = strawberry.field(
         description="Days of 24 hours until its tokens expire; null for the wallet's rule."
     )
+    display_order: int = strawberry.field(description="Its place in the shop; lower comes first.")
     is_active: bool = strawberry.field(description="Whether it is sold.")
 
     @classmethod
     def of(cls, view: PackageView) -> Self:
+        fewest, most = view.ends()
         return cls(
             key=view.id,
             name=view.name,
             description=view.description,
+            is_custom=view.is_custom,
             tokens=view.tokens,
-            bonus_tokens=view.bonus_tokens,
+            min_tokens=at_token_places(fewest),
+            max_tokens=at_token_places(most),
+            bonus_tokens=at_token_places(view.bonus_tokens),
             price=None if view.price is None or view.currency is None else money(view.price, view.currency),
+            token_price=None
+            if view.token_price is None or view.currency is None
+            else UnitPrice(amount=view.token_price, currency_code=view.currency),
             validity_days=view.validity_days,
+            display_order=view.display_order,
             is_active=view.is_active,
         )
 
-
-@strawberry.type(description="What a purchase would cost now. What is charged is what is invoiced, tax included.")
-class PriceQuote:
-    description: str = strawberry.field(description="What is bought.")
-    tokens: Decimal = strawberry.field(description="Tokens that are paid for.")
-    bonus_tokens: Decimal = strawberry.field(description="Tokens on top of them, free.")
-    unit_price: Decimal = strawberry.field(description="What one paid token costs before tax, to 6 places.")
-    subtotal: Money = strawberry.field(description="Before tax.")
-    tax_rate: Decimal = strawberry.field(description="A share of one: 0.16 is 16 %.")
-    tax: Money = strawberry.field(description="Rounded once, half up, to the currency's own precision.")
-    total: Money = strawberry.field(
-        description="What would be charged. Send it as `expectedTotal` to be safe from changes."
-    )
-    validity_days: int | None = strawberry.field(description="Days until the tokens expire; null for never.")
-
-    @classmethod
-    def of(cls, offered: Quote) -> Self:
-        price = offered.price
-        return cls(
-            description=offered.description,
-            tokens=at_token_places(price.tokens),
-            bonus_tokens=at_token_places(offered.bonus_tokens),
-            unit_price=price.unit_price,
-            subtotal=money(price.subtotal, offered.currency),
-            tax_rate=price.tax_rate,
-            tax=money(price.tax, offered.currency),
-            total=money(price.total, offered.currency),
-            validity_days=offered.validity_days,
-        )
+    @strawberry.field(description="Its volume tiers; null when it has none, as every fixed package.")
+    async def volume_schedule(self, info: Info) -> VolumeSchedule | None:
+        if not self.is_custom:
+            return None
+        view = await info.context.loaders.schedules.load(self.key)
+        return None if view is None else VolumeSchedule.of(view)
 
 
-PriceQuoteResult: TypeAlias = Annotated[
-    PriceQuote | PackageNotFound | PackageWithdrawn | InvalidTokens | WalletNotFound,
-    strawberry.union("PriceQuoteResult"),
-]
-
-PackageId = Annotated[strawberry.ID | None, strawberry.argument(description="The package, or null.")]
-Tokens = Annotated[
-    Decimal | None,
-    strawberry.argument(description="1 to 1,000,000 with at most 4 places, or null when a package is named."),
-]
-
-
-def check_quantity(tokens: Decimal) -> None:
-    """Raises InvalidTokens for a quantity that is never sold, before anything is begun or remembered."""
-    try:
-        custom_quantity(tokens)
-    except InvalidQuantity:
-        raise errors.InvalidTokens(minimum=TOKENS_MIN, maximum=TOKENS_MAX, decimal_places=TOKEN_PLACES) from None
-
-
-def wish_of(package_id: str | None, tokens: Decimal | None) -> Wish:
-    """Exactly one of them. Raises BAD_USER_INPUT, InvalidTokens, and PackageNotFound for an id of anything else."""
-    if (package_id is None) == (tokens is None):
-        raise public_error("Name either packageId or tokens.", ErrorCode.BAD_USER_INPUT)
-    if tokens is not None:
-        check_quantity(tokens)
-        return Wish(None, tokens)
-    assert package_id is not None
-    key = read_id(package_id, "TokenPackage")
-    if key is None:
-        raise errors.PackageNotFound
-    return Wish(key, None)
+def demand(info: Info, permission: Permission, field: str) -> None:
+    """What an argument, and not the field, demands of the caller. Raises UNAUTHENTICATED, FORBIDDEN, as guards do."""
+    if permission not in info.context.caller().permissions:
+        raise forbidden(Need(permission, field))
 
 
 @strawberry.type
 class PackageQueries:
-    @strawberry.field(description="The packages on sale, in the shop's order.", directives=public())
-    async def token_packages(self) -> list[TokenPackage]:
+    @strawberry.field(
+        description="The packages on sale, in the shop's order, at most 200. With the withdrawn ones at most 500, for "
+        "those with CATALOG_MANAGE.",
+        directives=public(),
+    )
+    async def token_packages(
+        self,
+        info: Info,
+        include_withdrawn: Annotated[
+            bool, strawberry.argument(description="Also those that are sold no more.")
+        ] = False,
+    ) -> list[TokenPackage]:
+        if include_withdrawn:
+            demand(info, Permission.CATALOG_MANAGE, "Query.tokenPackages")
         async with connection() as db:
-            return [TokenPackage.of(view) for view in await packages_on_sale(db)]
+            views = await packages_on_sale(db, include_withdrawn=include_withdrawn)
+        return [TokenPackage.of(view) for view in views]
 
     @strawberry.field(description="One package, also one that is sold no more. Null when unknown.", directives=public())
     async def token_package(
@@ -133,19 +129,18 @@ class PackageQueries:
         return None if view is None else TokenPackage.of(view)
 
     @strawberry.field(
-        description="What a package, or a number of tokens, would cost the organization now.",
-        directives=requires(Permission.TOKENS_VIEW),
+        description="The volume tiers of plain quantities, or of a custom package. Null when there are none.",
+        directives=public(),
     )
-    async def price_quote(
+    async def volume_schedule(
         self,
-        info: Info,
-        package_id: PackageId = None,
-        tokens: Tokens = None,
-        organization_id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Who would buy; null for the caller's own.")
+        package_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="The custom package; null for plain quantities.")
         ] = None,
-    ) -> PriceQuoteResult:
-        owner, wish = wallet_owner(info, organization_id), wish_of(package_id, tokens)
-        await ensure_wallet(owner, info.context.product.options.wallet_defaults)
+    ) -> VolumeSchedule | None:
+        key = None if package_id is None else read_id(package_id, "TokenPackage")
+        if package_id is not None and key is None:
+            return None
         async with connection() as db:
-            return PriceQuote.of(await quote(db, owner, wish))
+            view = await read_schedule(db, key)
+        return None if view is None else VolumeSchedule.of(view)

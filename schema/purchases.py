@@ -35,6 +35,7 @@ class Purchase(Node):
     organization_key: strawberry.Private[UUID]
     package_key: strawberry.Private[UUID | None]
     method_key: strawberry.Private[UUID]
+    quote_key: strawberry.Private[UUID | None]
     failure_code: strawberry.Private[str | None]
     failure_reason: strawberry.Private[str | None]
     reference: str = strawberry.field(description="For people and papers.")
@@ -44,7 +45,9 @@ class Purchase(Node):
     tokens: Decimal = strawberry.field(description="Tokens that are paid for.")
     bonus_tokens: Decimal = strawberry.field(description="Tokens on top of them, free.")
     price_per_token: Decimal = strawberry.field(description="Before tax, to 6 places; frozen when it was placed.")
-    subtotal: Money = strawberry.field(description="Before tax.")
+    discount: Money = strawberry.field(description="What its coupon took off before tax; 0 without one.")
+    coupon_code: str | None = strawberry.field(description="Its coupon; null for none.")
+    subtotal: Money = strawberry.field(description="Before tax, the discount taken off.")
     tax_rate: Decimal = strawberry.field(description="A share of one: 0.16 is 16 %.")
     tax: Money = strawberry.field(description="The tax.")
     total: Money = strawberry.field(description="What is charged, tax included.")
@@ -61,6 +64,7 @@ class Purchase(Node):
             organization_key=view.organization_id,
             package_key=view.package_id,
             method_key=view.payment_method_id,
+            quote_key=view.quote_id,
             failure_code=view.failure_code,
             failure_reason=view.failure_reason,
             reference=view.reference,
@@ -70,6 +74,8 @@ class Purchase(Node):
             tokens=view.tokens,
             bonus_tokens=view.bonus_tokens,
             price_per_token=view.price_per_token,
+            discount=money(view.discount_amount, view.currency),
+            coupon_code=view.coupon_code,
             subtotal=money(view.subtotal, view.currency),
             tax_rate=view.tax_rate,
             tax=money(view.tax_amount, view.currency),
@@ -85,9 +91,13 @@ class Purchase(Node):
     def organization_id(self) -> strawberry.ID:
         return global_id("Organization", self.organization_key)
 
-    @strawberry.field(description="The package that was bought; null for a custom quantity.")
+    @strawberry.field(description="The package that was bought; null for plain tokens.")
     def package_id(self) -> strawberry.ID | None:
         return None if self.package_key is None else global_id("TokenPackage", self.package_key)
+
+    @strawberry.field(description="The quote it was bought at; null when it was bought at the price of the moment.")
+    def quote_id(self) -> strawberry.ID | None:
+        return None if self.quote_key is None else global_id("HeldPriceQuote", self.quote_key)
 
     @strawberry.field(description="The payment method it is paid with.")
     def payment_method_id(self) -> strawberry.ID:

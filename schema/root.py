@@ -10,7 +10,9 @@ from uuid import UUID
 import strawberry
 
 from models.budgets import read_budget
+from models.coupons import read_coupon
 from models.database import Connection, connection
+from models.held_quotes import read_quote
 from models.holds import read_hold
 from models.invoices import invoice_by_id
 from models.notices import read_notice
@@ -18,6 +20,8 @@ from models.organizations import read_organization
 from models.ownership import OWNED, owner_of
 from models.packages import read_package
 from models.payment_methods import find_payment_method
+from models.rates import read_rate
+from models.volume import schedule_by_id
 from models.wallets import read_entry, read_lot
 from rules.permissions import Permission
 from schema.access import AccessMutations, AccessQueries, Organization
@@ -26,7 +30,9 @@ from schema.administration import AdministrationMutations
 from schema.batches import BatchMutations
 from schema.budgets import BudgetMutations, BudgetQueries, SpendBudget
 from schema.buying import BuyingMutations
+from schema.catalogue import CatalogueMutations
 from schema.context import Info
+from schema.coupons import Coupon, CouponMutations, CouponQueries
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.edge.schema import EdgeSchema, build_schema, utc_now
@@ -37,16 +43,19 @@ from schema.invoices import Invoice, InvoiceQueries
 from schema.jobs import JobMutations, JobQueries
 from schema.nodes import Node
 from schema.notices import Notice, NoticeMutations, NoticeQueries, NoticeSubscriptions
-from schema.packages import PackageQueries, TokenPackage
+from schema.packages import PackageQueries, TokenPackage, VolumeSchedule
 from schema.payment_methods import PaymentMethod, PaymentMethodMutations
 from schema.problems import EXCEPTION_HANDLERS, PROBLEMS, Problem
 from schema.purchases import Purchase, PurchaseQueries, visible_purchase
+from schema.quotes import HeldPriceQuote, QuoteMutations, QuoteQueries
+from schema.rates import RateMutations, RateQueries, TokenRate
 from schema.scalars import SCALARS
 from schema.spending import SpendingMutations
 from schema.updates import Subscriptions
 from schema.wallets import Lot, WalletEntry, WalletQueries, wallet_of
 
 NODES_MAX = 100
+CATALOGUE = frozenset({"TokenPackage", "VolumeSchedule", "TokenRate", "Coupon"})
 PRINTED = Path(__file__).with_name("schema.graphql")
 
 
@@ -58,9 +67,8 @@ async def find_node(info: Info, id: str) -> Node | None:
     kind, key = found
     actor = info.context.caller()
     async with connection() as db:
-        if kind == "TokenPackage":
-            package = await read_package(db, key)
-            return None if package is None else TokenPackage.of(package)
+        if kind in CATALOGUE:
+            return await find_on_offer(info, db, kind, key)
         if kind == "Organization" and actor.may_see(key):
             organization = await read_organization(db, key)
             return None if organization is None else Organization.of(organization)
@@ -70,6 +78,22 @@ async def find_node(info: Info, id: str) -> Node | None:
         if kind in OWNED:
             return await find_owned(info, db, kind, key)
     return None
+
+
+async def find_on_offer(info: Info, db: Connection, kind: str, key: UUID) -> Node | None:
+    """Something of the catalogue, which belongs to nobody; coupons are seen by those who keep it."""
+    if kind == "TokenPackage":
+        package = await read_package(db, key)
+        return None if package is None else TokenPackage.of(package)
+    if kind == "VolumeSchedule":
+        schedule = await schedule_by_id(db, key)
+        return None if schedule is None else VolumeSchedule.of(schedule)
+    if kind == "TokenRate":
+        rate = await read_rate(db, key)
+        return None if rate is None else TokenRate.of(rate)
+    may_see = Permission.CATALOG_MANAGE in info.context.caller().permissions
+    coupon = await read_coupon(db, key) if may_see else None
+    return None if coupon is None else Coupon.of(coupon)
 
 
 async def find_owned(info: Info, db: Connection, kind: str, key: UUID) -> Node | None:
@@ -97,6 +121,9 @@ async def find_owned(info: Info, db: Connection, kind: str, key: UUID) -> Node |
     if kind == "SpendBudget":
         budget = await read_budget(db, key, at=info.context.now)
         return None if budget is None else SpendBudget.of(budget)
+    if kind == "HeldPriceQuote":
+        quote = await read_quote(db, key)
+        return None if quote is None else HeldPriceQuote.of(quote)
     method = await find_payment_method(db, key)
     return None if method is None else PaymentMethod.of(method)
 
@@ -107,6 +134,9 @@ class Query(
     WalletQueries,
     ExplanationQueries,
     PackageQueries,
+    QuoteQueries,
+    CouponQueries,
+    RateQueries,
     PurchaseQueries,
     InvoiceQueries,
     BudgetQueries,
@@ -137,6 +167,10 @@ class Query(
 @strawberry.type(description="Everything that can be changed.")
 class Mutation(
     AccessMutations,
+    CatalogueMutations,
+    CouponMutations,
+    RateMutations,
+    QuoteMutations,
     BuyingMutations,
     SpendingMutations,
     BatchMutations,

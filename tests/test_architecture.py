@@ -51,6 +51,14 @@ WRITERS = {
     "effects": {"models.effects"},
     "gateway_events": {"models.gateway_events"},
     "notices": {"models.notices"},
+    "token_packages": {"models.packages"},
+    "coupons": {"models.coupons", "models.redemptions"},
+    "coupon_packages": {"models.coupons"},
+    "coupon_redemptions": {"models.redemptions"},
+    "price_quotes": {"models.held_quotes"},
+    "token_rates": {"models.rates"},
+    "volume_schedules": {"models.volume"},
+    "volume_tiers": {"models.volume"},
 }
 WRITES = re.compile(r"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+([a-z_]+)\b")
 
@@ -60,13 +68,16 @@ NEVER_ASKED = {
     "pricePerToken", "purchaseType", "purchasedBy", "role", "sequence", "status", "subtotal", "tax", "taxRate",
     "total", "unitPrice", "userId", "userType", "walletId",
 }  # fmt: skip
-# Except for what is set by an input that is about nothing else, and guarded setting by setting.
-ASKED_OF_SOME = {"UpdateWalletSettingsInput": {"pricePerToken", "taxRate"}}
+# Except for what is set by an input that is about nothing else, guarded setting by setting, and for those who keep the
+# catalogue and say what things cost.
+ASKED_OF_SOME = {"UpdateWalletSettingsInput": {"pricePerToken", "taxRate"}, "MoneyInput": {"currencyCode"}}
 # Mutations that move tokens or money and therefore happen once by the caller's key.
 MOVES_SOMETHING = {
     "spendTokens", "grantTokens", "adjustBalance", "startPurchase", "holdTokens", "captureHold", "extendHold",
     "releaseHold",
 }  # fmt: skip
+# Mutations that make a thing which nothing else names, and therefore make it once by the caller's key.
+MAKES_SOMETHING = {"createTokenPackage", "createCoupon"}
 
 
 def decorated(module: Module, decorator: str) -> list[str]:
@@ -232,4 +243,4 @@ def test_whatever_moves_tokens_or_money_takes_a_key() -> None:
         kinds = [get_named_type(argument.type) for argument in field.args.values()]
         if any(isinstance(kind, GraphQLInputObjectType) and "idempotencyKey" in kind.fields for kind in kinds):
             keyed.add(name)
-    assert keyed == MOVES_SOMETHING
+    assert keyed == MOVES_SOMETHING | MAKES_SOMETHING

@@ -31,6 +31,7 @@ class DocumentKind(StrEnum):
 class LineKind(StrEnum):
     TOKENS = "tokens"
     BONUS = "bonus"
+    DISCOUNT = "discount"
     TAX = "tax"
 
 
@@ -49,8 +50,8 @@ class Party:
 class DocumentLine:
     """One line. A line of kind `tax` stands among the totals and lends them its description.
 
-    quantity      tokens, at most 4 decimals.
-    unit_price    per token, at most 6 decimals.
+    quantity      tokens, at most 4 decimals; 1 of a discount or a tax.
+    unit_price    per token, at most 6 decimals; below zero for a discount, like its amount.
     amount        at the currency's own precision.
     """
 

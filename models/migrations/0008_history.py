@@ -11,7 +11,7 @@ from tortoise.migrations.constraints import CheckConstraint
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0005_holds")]
+    dependencies = [("models", "0006_catalogue")]
 
     operations = [
         ops.RemoveIndex("Draw", name="draws_by_lot"),

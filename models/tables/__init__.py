@@ -5,6 +5,7 @@ TABLE_MODULES = (
     "models.tables.wallets",
     "models.tables.holds",
     "models.tables.buying",
+    "models.tables.catalogue",
     "models.tables.spine",
     "models.tables.arrangements",
     "models.tables.notices",

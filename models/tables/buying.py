@@ -22,11 +22,14 @@ from rules.purchases import PurchaseStatus, PurchaseType
 
 
 class Package(Model):
-    """A fixed number of tokens on offer. Without an own price it costs tokens × the wallet's price per token."""
+    """Tokens on offer: a fixed number, or a custom one that the buyer names between two ends.
+
+    Without an own price they cost tokens × the wallet's price per token.
+    """
 
     id = identifier()
     name = fields.TextField()
-    token_quantity = tokens()
+    token_quantity = tokens(null=True)
     bonus_tokens = tokens(default=0, db_default=0)
     price = money(null=True)
     currency = fields.CharField(max_length=3, null=True)
@@ -35,6 +38,9 @@ class Package(Model):
     is_active = fields.BooleanField(default=True, db_default=True)
     display_order = fields.IntField(default=0, db_default=0)
     is_custom = fields.BooleanField(default=False, db_default=False)
+    min_tokens = tokens(null=True)
+    max_tokens = tokens(null=True)
+    token_price = unit_price(null=True)
     created_at = recorded_at()
     updated_at = recorded_at()
 
@@ -44,8 +50,21 @@ class Package(Model):
             CheckConstraint(check="token_quantity > 0 AND token_quantity <> 'NaN'", name="packages_tokens_positive"),
             CheckConstraint(check="bonus_tokens >= 0 AND bonus_tokens <> 'NaN'", name="packages_bonus_not_negative"),
             CheckConstraint(check="price > 0 AND price <> 'NaN'", name="packages_price_positive"),
-            CheckConstraint(check="(price IS NULL) = (currency IS NULL)", name="packages_price_has_a_currency"),
+            CheckConstraint(
+                check="(price IS NULL AND token_price IS NULL) = (currency IS NULL)",
+                name="packages_price_has_a_currency",
+            ),
             CheckConstraint(check="validity_days > 0", name="packages_validity_positive"),
+            CheckConstraint(
+                check="CASE WHEN is_custom THEN token_quantity IS NULL AND price IS NULL"
+                " ELSE token_quantity IS NOT NULL AND min_tokens IS NULL AND max_tokens IS NULL"
+                " AND token_price IS NULL END",
+                name="packages_fixed_or_custom",
+            ),
+            CheckConstraint(check="min_tokens > 0 AND min_tokens <> 'NaN'", name="packages_min_tokens_positive"),
+            CheckConstraint(check="max_tokens >= min_tokens", name="packages_ends_in_order"),
+            CheckConstraint(check="max_tokens > 0 AND max_tokens <> 'NaN'", name="packages_max_tokens_positive"),
+            CheckConstraint(check="token_price > 0 AND token_price <> 'NaN'", name="packages_token_price_positive"),
         ]
 
 
@@ -111,6 +130,9 @@ class Purchase(Model):
     refunded_at = fields.DatetimeField(null=True)
     refund_amount = money(null=True)
     metadata = document(null=True)
+    discount_amount = money(default=0, db_default=0)
+    coupon = belongs_to("Coupon", null=True)
+    quote = belongs_to("PriceQuote", null=True)
     created_at = recorded_at()
     updated_at = recorded_at()
 
@@ -121,6 +143,7 @@ class Purchase(Model):
             Index(fields=("wallet_id",), name="purchases_by_wallet"),
             Index(fields=("payment_method_id",), name="purchases_by_payment_method"),
             Index(fields=("package_id",), name="purchases_by_package"),
+            Index(fields=("coupon_id",), name="purchases_by_coupon"),
         ]
         constraints = [
             CheckConstraint(check=one_of("status", PurchaseStatus), name="purchases_status"),
@@ -137,6 +160,13 @@ class Purchase(Model):
             CheckConstraint(
                 check=numbers("bonus_tokens", "price_per_token", "tax_rate", "refund_amount"),
                 name="purchases_numbers",
+            ),
+            UniqueConstraint(fields=("quote_id",), name="purchases_quote_once"),
+            CheckConstraint(
+                check="discount_amount >= 0 AND discount_amount <> 'NaN'", name="purchases_discount_not_negative"
+            ),
+            CheckConstraint(
+                check="coupon_id IS NOT NULL OR discount_amount = 0", name="purchases_discount_has_a_coupon"
             ),
         ]
 
@@ -241,7 +271,7 @@ class InvoiceLine(Model):
         table = "token_invoice_lines"
         constraints = [
             UniqueConstraint(fields=("invoice_id", "position"), name="invoice_lines_position_once"),
-            CheckConstraint(check="item_type IN ('tokens', 'bonus', 'tax')", name="invoice_lines_kind"),
+            CheckConstraint(check="item_type IN ('tokens', 'bonus', 'discount', 'tax')", name="invoice_lines_kind"),
             CheckConstraint(check=numbers("quantity", "unit_price", "amount"), name="invoice_lines_numbers"),
         ]
 

@@ -48,7 +48,7 @@ DESCRIPTIONS = {
     Permission.TOKENS_CONFIGURE: "Change wallet settings, automatic top-up, thresholds, webhooks and API keys.",
     Permission.FINANCE_VIEW: "See revenue, the journal and every invoice of the platform.",
     Permission.FINANCE_MANAGE: "Refund, grant and adjust.",
-    Permission.CATALOG_MANAGE: "Change token packages and coupons.",
+    Permission.CATALOG_MANAGE: "Change packages, volume tiers, coupons and the rate card.",
     Permission.PLATFORM_ADMIN: "Act in any organisation and run background jobs.",
 }
 

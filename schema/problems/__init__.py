@@ -5,7 +5,7 @@ from typing import Any
 from strawberry.schema.exception_handlers import ExceptionHandler
 
 from models import errors
-from schema.problems import access, administration, buying, holds, jobs, notices, tokens
+from schema.problems import access, administration, buying, catalogue, holds, jobs, notices, tokens
 from schema.problems.access import (
     OrganizationNotFound,
     SessionEnded,
@@ -20,6 +20,23 @@ from schema.problems.buying import (
     PriceChanged,
     PurchaseNotCancellable,
     PurchaseNotFound,
+)
+from schema.problems.catalogue import (
+    CouponCodeTaken,
+    CouponExhausted,
+    CouponExpired,
+    CouponNotApplicable,
+    CouponNotFound,
+    CouponNotYetValid,
+    InvalidCoupon,
+    InvalidPackage,
+    InvalidRate,
+    InvalidTiers,
+    InvalidUnits,
+    OperationNotFound,
+    QuoteExpired,
+    QuoteNotFound,
+    QuoteUsed,
 )
 from schema.problems.holds import (
     BatchRefused,
@@ -55,19 +72,31 @@ __all__ = [
     "BudgetNotFound",
     "BudgetSubjectNotFound",
     "CaptureExceedsHold",
+    "CouponCodeTaken",
+    "CouponExhausted",
+    "CouponExpired",
+    "CouponNotApplicable",
+    "CouponNotFound",
+    "CouponNotYetValid",
     "HoldNotFound",
     "HoldResolved",
     "HoldTooLong",
     "IdempotencyConflict",
     "InsufficientTokens",
     "InvalidBatch",
+    "InvalidCoupon",
     "InvalidExpiry",
     "InvalidHoldTime",
+    "InvalidPackage",
+    "InvalidRate",
     "InvalidSetting",
+    "InvalidTiers",
     "InvalidTokens",
+    "InvalidUnits",
     "JobNotFound",
     "JobsDisabled",
     "NoticeNotFound",
+    "OperationNotFound",
     "OrganizationNotFound",
     "PackageNotFound",
     "PackageWithdrawn",
@@ -77,6 +106,9 @@ __all__ = [
     "Problem",
     "PurchaseNotCancellable",
     "PurchaseNotFound",
+    "QuoteExpired",
+    "QuoteNotFound",
+    "QuoteUsed",
     "SessionEnded",
     "SettingNotAllowed",
     "SignInRefused",
@@ -90,6 +122,7 @@ __all__ = [
 PROBLEMS: Shown = {
     **tokens.PROBLEMS,
     **buying.PROBLEMS,
+    **catalogue.PROBLEMS,
     **holds.PROBLEMS,
     **access.PROBLEMS,
     **jobs.PROBLEMS,

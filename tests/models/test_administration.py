@@ -229,7 +229,7 @@ async def test_a_suspended_wallet_is_read_quoted_granted_to_corrected_and_credit
     # when
     await gives(aurora, "10", at=NOW)
     await adjust(AdjustmentOrder(aurora.id, Decimal(-1), "mistake", "a", "user/finance"), at=NOW)
-    offered = await quote(db, aurora.id, Wish(None, Decimal(5)))
+    offered = await quote(db, aurora.id, Wish(None, Decimal(5)), at=NOW)
     await is_paid(under_way, at=NOW)
 
     # then

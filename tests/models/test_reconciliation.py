@@ -116,6 +116,46 @@ DAMAGES = {
         DELETE FROM token_audit_logs a USING audit_heads h
         WHERE h.organization_id = a.organization_id AND h.sequence = a.sequence
     """,
+    "a coupon is used as often as its redemptions say": """
+        INSERT INTO coupons (id, code, benefit, share, redemptions)
+        VALUES (gen_random_uuid(), 'SPRING', 'percent', 0.5, 1)
+    """,
+    "only late payments take a coupon over its limits": """
+        WITH coupon AS (
+            INSERT INTO coupons (id, code, benefit, share, max_redemptions, redemptions)
+            VALUES (gen_random_uuid(), 'SPRING', 'percent', 0.5, 1, 2) RETURNING id
+        ), bought AS (
+            UPDATE token_purchases SET coupon_id = coupon.id FROM coupon
+            WHERE status = 'completed' AND wallet_id IN ($1, $2) RETURNING token_purchases.*
+        )
+        INSERT INTO coupon_redemptions (id, coupon_id, organization_id, purchase_id, status, discount, bonus_tokens,
+            currency, reserved_at, settled_at)
+        SELECT gen_random_uuid(), coupon_id, organization_id, id, 'redeemed', 0, 5, 'USD', now(), now() FROM bought
+    """,
+    "a redemption follows its purchase": """
+        WITH coupon AS (
+            INSERT INTO coupons (id, code, benefit, share, redemptions)
+            VALUES (gen_random_uuid(), 'SPRING', 'percent', 0.5, 1) RETURNING id
+        ), bought AS (
+            UPDATE token_purchases SET coupon_id = coupon.id FROM coupon
+            WHERE status = 'completed' AND wallet_id = $1 RETURNING token_purchases.*
+        )
+        INSERT INTO coupon_redemptions (id, coupon_id, organization_id, purchase_id, status, discount, bonus_tokens,
+            currency, reserved_at)
+        SELECT gen_random_uuid(), coupon_id, organization_id, id, 'reserved', 0, 5, 'USD', now() FROM bought
+    """,
+    "a used quote has one purchase at its price": """
+        WITH bought AS (
+            UPDATE token_purchases SET quote_id = gen_random_uuid()
+            WHERE status = 'completed' AND wallet_id = $1 RETURNING *
+        )
+        INSERT INTO price_quotes (id, organization_id, wallet_id, description, token_quantity, bonus_tokens,
+            coupon_bonus_tokens, price_per_token, subtotal, discount_amount, tax_rate, tax_amount, total_amount,
+            currency, quoted_by, quoted_at, expires_at, used_at)
+        SELECT quote_id, organization_id, wallet_id, description, token_quantity, 0, 0, price_per_token, subtotal + 1,
+            0, tax_rate, tax_amount, total_amount + 1, currency, 'nobody', now(), now() + interval '1 minute', now()
+        FROM bought
+    """,
 }
 
 # Damage that the rule's first question would miss.
@@ -137,6 +177,25 @@ FURTHER_DAMAGES = {
     "a counter that has run ahead of its invoices": (
         "invoice numbers are gapless in their series",
         "UPDATE token_invoice_counters SET last_ordinal = last_ordinal + 1",
+    ),
+    "a purchase at a quote that was never used": (
+        "a used quote has one purchase at its price",
+        "UPDATE token_purchases SET quote_id = gen_random_uuid() WHERE status = 'pending' AND wallet_id = $1",
+    ),
+    "a purchase with a coupon that was not reserved": (
+        "a redemption follows its purchase",
+        "UPDATE token_purchases SET coupon_id = gen_random_uuid() WHERE status = 'pending' AND wallet_id = $1",
+    ),
+    "one organization over its own limit": (
+        "only late payments take a coupon over its limits",
+        """WITH coupon AS (
+               INSERT INTO coupons (id, code, benefit, share, max_per_organization, redemptions)
+               VALUES (gen_random_uuid(), 'SPRING', 'percent', 0.5, 1, 2) RETURNING id
+           )
+           INSERT INTO coupon_redemptions (id, coupon_id, organization_id, purchase_id, status, discount, bonus_tokens,
+               currency, reserved_at)
+           SELECT gen_random_uuid(), coupon.id, p.organization_id, p.id, 'reserved', 0, 5, 'USD', now()
+           FROM coupon, token_purchases p WHERE p.wallet_id = $1""",
     ),
     "a payment that was never captured": (
         "a completed purchase has one captured payment of its total",

@@ -39,6 +39,10 @@ NO_HOLD, NO_CAP = "HoldNotFound", "BudgetNotFound"
 ADJUSTED, SET = "AdjustBalanceSuccess", "UpdateWalletSettingsSuccess"
 SUSPENDED, REVIVED = "SuspendWalletSuccess", "ReactivateWalletSuccess"
 QUOTE, ORDER, WRONG, OVER = "PriceQuote", "Purchase", "SignInRefused", "SessionEnded"
+QUOTED, NO_RATE = "CreateQuoteSuccess", "OperationNotFound"
+PACKED, NEW_ONE, NO_MORE = "CreateTokenPackageSuccess", "UpdateTokenPackageSuccess", "DeactivateTokenPackageSuccess"
+TIERED, COUPON, ENDED = "SetVolumeTiersSuccess", "CreateCouponSuccess", "DeactivateCouponSuccess"
+RATED, UNRATED = "SetTokenRateSuccess", "RemoveTokenRateSuccess"
 #                                     nobody   expired forged without foreign     member   platform administrator
 MATRIX: Mapping[str, tuple[str, ...]] = {
     "Query.viewer":                     ("null", ANON, ANON, "data", "data",      "data",  "data",  "data"),
@@ -79,6 +83,19 @@ MATRIX: Mapping[str, tuple[str, ...]] = {
     "Mutation.markNoticesRead":         (ANON,   ANON, ANON, NO,     NO_ORG,      READ,    READ,    READ),
     "Mutation.runBackgroundJob":        (ANON,   ANON, ANON, NO,     NO,          NO,      RAN,     RAN),
     "Subscription.noticeReceived":      (ANON,   ANON, ANON, NO,     "NOT_FOUND", "data",  "data",  "data"),
+    "Query.volumeSchedule":             ("null", ANON, ANON, "null", "null",      "null",  "null",  "null"),
+    "Query.coupons":                    (ANON,   ANON, ANON, NO,     NO,          NO,      "data",  "data"),
+    "Query.rateCard":                   (ANON,   ANON, ANON, NO,     "data",      "data",  "data",  "data"),
+    "Query.estimateCost":               (ANON,   ANON, ANON, NO,     GONE,        NO_RATE, NO_RATE, NO_RATE),
+    "Mutation.createQuote":             (ANON,   ANON, ANON, NO,     GONE,        QUOTED,  NO,      QUOTED),
+    "Mutation.createTokenPackage":      (ANON,   ANON, ANON, NO,     NO,          NO,      PACKED,  PACKED),
+    "Mutation.updateTokenPackage":      (ANON,   ANON, ANON, NO,     NO,          NO,      NEW_ONE, NEW_ONE),
+    "Mutation.deactivateTokenPackage":  (ANON,   ANON, ANON, NO,     NO,          NO,      NO_MORE, NO_MORE),
+    "Mutation.setVolumeTiers":          (ANON,   ANON, ANON, NO,     NO,          NO,      TIERED,  TIERED),
+    "Mutation.createCoupon":            (ANON,   ANON, ANON, NO,     NO,          NO,      COUPON,  COUPON),
+    "Mutation.deactivateCoupon":        (ANON,   ANON, ANON, NO,     NO,          NO,      ENDED,   ENDED),
+    "Mutation.setTokenRate":            (ANON,   ANON, ANON, NO,     NO,          NO,      RATED,   RATED),
+    "Mutation.removeTokenRate":         (ANON,   ANON, ANON, NO,     NO,          NO,      UNRATED, UNRATED),
     "Mutation.signIn":                  (WRONG,  ANON, ANON, WRONG,  WRONG,       WRONG,   WRONG,   WRONG),
     "Mutation.refreshSession":          (OVER,   ANON, ANON, OVER,   OVER,        OVER,    OVER,    OVER),
     "Mutation.signOut":                 ("data", ANON, ANON, "data", "data",      "data",  "data",  "data"),
@@ -87,7 +104,7 @@ MATRIX: Mapping[str, tuple[str, ...]] = {
 # What these answers mean is that something has happened.
 DONE = {
     PAID, SPENT, GRANTED, KEPT, READ, RAN, HELD, TAKEN, FREED, LONGER, CAPPED, LIFTED, ADJUSTED, SET, SUSPENDED,
-    REVIVED,
+    REVIVED, QUOTED, PACKED, NEW_ONE, NO_MORE, TIERED, COUPON, ENDED, RATED, UNRATED,
 }  # fmt: skip
 # Of several in one line any one is enough.
 DEMANDED = {
@@ -111,6 +128,7 @@ DEMANDED = {
     "removePaymentMethod": "tokens.purchase",
     "backgroundJobs": "platform.admin",
     "runBackgroundJob": "platform.admin",
+    "createQuote": "tokens.purchase",
 }
 AT_HOME = (*EVERYTHING, "finance.manage")
 

@@ -191,7 +191,7 @@ def odd_orders(scene: Scene) -> dict[str, tuple[str, dict[str, object]]]:
     key: dict[str, object] = {"idempotencyKey": "odd"}
     unknown = unknown_id("TokenPackage", scene)
     return {
-        "both": (BAD, {**key, "packageId": scene.package, "tokens": "5"}),
+        "another number than the package's": ("InvalidTokens", {**key, "packageId": scene.package, "tokens": "5"}),
         "neither": (BAD, key),
         "unknown package": ("PackageNotFound", {**key, "idempotencyKey": "odd 1", "packageId": unknown}),
         "a package of another type": ("PackageNotFound", {**key, "packageId": scene.wallet}),

@@ -152,6 +152,42 @@ DOCUMENTS: Mapping[str, Document] = {
             noticeReceived(organizationId: $org, after: $start) { notice { kind } } }""",
         ("org", "start"),
     ),
+    "Query.volumeSchedule": Document("{ volumeSchedule { mode } }"),
+    "Query.coupons": Document("{ coupons { nodes { code } } }"),
+    "Query.rateCard": Document("{ rateCard { operation } }"),
+    "Query.estimateCost": Document(
+        """query ($org: ID!) { estimateCost(organizationId: $org, items: [{ operation: "matrix", units: "1" }]) {
+            __typename } }""",
+        ("org",),
+    ),
+    "Mutation.createQuote": Document(
+        'mutation ($org: ID!) { createQuote(input: { organizationId: $org, tokens: "10" }) { __typename } }', ("org",)
+    ),
+    "Mutation.createTokenPackage": Document(
+        """mutation { createTokenPackage(input: {
+            idempotencyKey: "matrix", name: "Matrix", tokens: "10" }) { __typename } }"""
+    ),
+    "Mutation.updateTokenPackage": Document(
+        """mutation ($package: ID!) { updateTokenPackage(input: { packageId: $package, name: "Other" }) {
+            __typename } }""",
+        ("package",),
+    ),
+    "Mutation.deactivateTokenPackage": Document(
+        "mutation ($package: ID!) { deactivateTokenPackage(input: { packageId: $package }) { __typename } }",
+        ("package",),
+    ),
+    "Mutation.setVolumeTiers": Document(
+        'mutation { setVolumeTiers(input: { mode: VOLUME, tiers: [{ discount: "0.1" }] }) { __typename } }'
+    ),
+    "Mutation.createCoupon": Document(
+        'mutation { createCoupon(input: { idempotencyKey: "matrix", code: "MATRIX", share: "0.1" }) { __typename } }'
+    ),
+    "Mutation.deactivateCoupon": Document('mutation { deactivateCoupon(input: { code: "matrix" }) { __typename } }'),
+    "Mutation.setTokenRate": Document(
+        """mutation { setTokenRate(input: { operation: "matrix", tokensPerUnit: "1", unit: "each" }) {
+            __typename } }"""
+    ),
+    "Mutation.removeTokenRate": Document('mutation { removeTokenRate(input: { operation: "matrix" }) { __typename } }'),
     "Mutation.signIn": Document(
         'mutation { signIn(input: { email: "nobody@aurora.example", password: "?" }) { __typename } }'
     ),
