@@ -8,6 +8,7 @@ from strawberry.types.enum import StrawberryEnumDefinition
 
 from rules.entries import EntryKind
 from rules.lots import LotKind
+from rules.permissions import Role
 from rules.purchases import PurchaseStatus, PurchaseType
 
 EnumType = TypeVar("EnumType", bound=Enum)
@@ -71,5 +72,18 @@ _shown(
         PurchaseType.AUTO_TOP_UP: "Automatic top-up.",
     },
 )
+_shown(
+    Role,
+    "A ready-made bundle of permissions.",
+    {
+        Role.OWNER: "Everything within one's own organization, members and keys included.",
+        Role.BUYER: "Sees and buys.",
+        Role.SPENDER: "Sees and spends.",
+        Role.VIEWER: "Sees.",
+        Role.FINANCE: "Of the platform: sees revenue and every organization, refunds, grants and adjusts.",
+        Role.OPERATOR: "Of the platform: keeps the catalogue, organizations, members and keys.",
+        Role.ADMINISTRATOR: "Of the platform: everything.",
+    },
+)
 
-__all__ = ["EntryKind", "LotKind", "PurchaseStatus", "PurchaseType"]
+__all__ = ["EntryKind", "LotKind", "PurchaseStatus", "PurchaseType", "Role"]

@@ -7,6 +7,7 @@ from strawberry.dataloader import DataLoader
 
 from models.database import connection
 from models.invoices import InvoiceLineView, InvoiceView, invoices_of_purchases, read_lines_of
+from models.membership import MemberView, find_members
 from models.wallets import DrawView, read_draws
 
 BATCH_MAX = 500
@@ -19,6 +20,7 @@ class Loaders:
         self._draws: DataLoader[UUID, list[DrawView]] | None = None
         self._invoices: DataLoader[UUID, InvoiceView | None] | None = None
         self._lines: DataLoader[UUID, tuple[InvoiceLineView, ...]] | None = None
+        self._members: DataLoader[UUID, MemberView | None] | None = None
 
     @property
     def draws(self) -> DataLoader[UUID, list[DrawView]]:
@@ -38,6 +40,12 @@ class Loaders:
         self._lines = self._lines or DataLoader(_load_lines, max_batch_size=BATCH_MAX)
         return self._lines
 
+    @property
+    def members(self) -> DataLoader[UUID, MemberView | None]:
+        """People by their key, whosever members they are."""
+        self._members = self._members or DataLoader(_load_members, max_batch_size=BATCH_MAX)
+        return self._members
+
 
 async def _load_draws(entry_ids: Sequence[UUID]) -> Sequence[list[DrawView]]:
     async with connection() as db:
@@ -55,3 +63,9 @@ async def _load_lines(invoice_ids: Sequence[UUID]) -> Sequence[tuple[InvoiceLine
     async with connection() as db:
         found = await read_lines_of(db, invoice_ids)
     return [found[invoice_id] for invoice_id in invoice_ids]
+
+
+async def _load_members(user_ids: Sequence[UUID]) -> Sequence[MemberView | None]:
+    async with connection() as db:
+        found = await find_members(db, user_ids)
+    return [found.get(user_id) for user_id in user_ids]

@@ -25,6 +25,9 @@ LOTS = "lots"
 PURCHASES = "purchases"
 INVOICES = "invoices"
 FEED = "feed"
+ORGANIZATIONS = "organizations"
+MEMBERS = "members"
+KEYS = "keys"
 
 NodeType = TypeVar("NodeType")
 

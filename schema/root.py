@@ -9,25 +9,33 @@ from uuid import UUID
 
 import strawberry
 
+from models.actors import Actor
 from models.database import Connection, connection
 from models.invoices import invoice_by_id
+from models.keys import find_key
+from models.membership import find_member
 from models.organizations import read_organization
 from models.ownership import OWNED, owner_of
 from models.packages import read_package
 from models.payment_methods import find_payment_method
 from models.wallets import read_entry, read_lot
 from rules.permissions import Permission
-from schema.access import AccessMutations, AccessQueries, Organization
+from schema.access import AccessMutations, AccessQueries
 from schema.buying import BuyingMutations
 from schema.context import Info
+from schema.edge.costs import Toll
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.edge.schema import EdgeSchema, build_schema, utc_now
 from schema.ids import read_any_id
 from schema.invoices import Invoice, InvoiceQueries
+from schema.keys import ApiKey, KeyMutations, KeyQueries
+from schema.members import MemberMutations, MemberQueries
 from schema.nodes import Node
+from schema.organizations import Organization, OrganizationMutations, OrganizationQueries
 from schema.packages import PackageQueries, TokenPackage
 from schema.payment_methods import PaymentMethod, PaymentMethodMutations
+from schema.people import Member
 from schema.problems import EXCEPTION_HANDLERS, PROBLEMS, Problem
 from schema.purchases import Purchase, PurchaseQueries, visible_purchase
 from schema.scalars import SCALARS
@@ -56,6 +64,8 @@ async def find_node(info: Info, id: str) -> Node | None:
         if kind == "Purchase":
             purchase = await visible_purchase(info, id)
             return None if purchase is None else Purchase.of(purchase)
+        if kind in ("Member", "ApiKey"):
+            return await find_administered(actor, db, kind, key)
         if kind in OWNED:
             return await find_owned(info, db, kind, key)
     return None
@@ -81,8 +91,28 @@ async def find_owned(info: Info, db: Connection, kind: str, key: UUID) -> Node |
     return None if method is None else PaymentMethod.of(method)
 
 
+async def find_administered(actor: Actor, db: Connection, kind: str, key: UUID) -> Node | None:
+    """A member or an API key, for those who administer them."""
+    if Permission.TOKENS_CONFIGURE not in actor.permissions:
+        return None
+    if kind == "Member":
+        member = await find_member(db, key)
+        return Member.of(member) if member is not None and actor.may_see(member.organization_id) else None
+    found = await find_key(db, key)
+    return ApiKey.of(found) if found is not None and actor.may_see(found.organization_id) else None
+
+
 @strawberry.type(description="Everything that can be read.")
-class Query(AccessQueries, WalletQueries, PackageQueries, PurchaseQueries, InvoiceQueries):
+class Query(
+    AccessQueries,
+    OrganizationQueries,
+    MemberQueries,
+    KeyQueries,
+    WalletQueries,
+    PackageQueries,
+    PurchaseQueries,
+    InvoiceQueries,
+):
     @strawberry.field(
         description="Anything by its global id. Null when there is none or it is not the caller's.",
         directives=requires(Permission.TOKENS_VIEW),
@@ -105,7 +135,15 @@ class Query(AccessQueries, WalletQueries, PackageQueries, PurchaseQueries, Invoi
 
 
 @strawberry.type(description="Everything that can be changed.")
-class Mutation(AccessMutations, BuyingMutations, SpendingMutations, PaymentMethodMutations):
+class Mutation(
+    AccessMutations,
+    OrganizationMutations,
+    MemberMutations,
+    KeyMutations,
+    BuyingMutations,
+    SpendingMutations,
+    PaymentMethodMutations,
+):
     pass
 
 
@@ -117,8 +155,10 @@ class Subscription(Subscriptions):
 TYPES = (*(kind for kind, _ in PROBLEMS.values()), Problem, Node)
 
 
-def build(*, introspection: bool = True, clock: Callable[[], datetime] = utc_now) -> EdgeSchema:
-    """The product's schema; `clock` decides when a session has expired."""
+def build(
+    *, introspection: bool = True, clock: Callable[[], datetime] = utc_now, toll: Toll | None = None
+) -> EdgeSchema:
+    """The product's schema; `clock` decides when a session has expired, and `toll` who has asked for too much."""
     return build_schema(
         Query,
         Mutation,
@@ -128,6 +168,7 @@ def build(*, introspection: bool = True, clock: Callable[[], datetime] = utc_now
         exception_handlers=EXCEPTION_HANDLERS,
         introspection=introspection,
         clock=clock,
+        toll=toll,
     )
 
 

@@ -5,16 +5,29 @@
     │           IdempotencyConflict, TokenSystemDisabled
     ├── buying: PackageNotFound, PackageWithdrawn, PriceChanged, PaymentMethodNotFound, PaymentMethodRejected,
     │           PurchaseNotFound, PurchaseNotCancellable
-    └── access: OrganizationNotFound, SignInRefused, SessionEnded
+    └── access: OrganizationNotFound, SlugTaken, MemberNotFound, EmailTaken, PermissionNotGrantable, LastAdministrator,
+                ApiKeyNotFound, InvalidKeyExpiry, TooManyApiKeys, SignInRefused, SignInLocked, SessionEnded,
+                WrongPassword, InvalidPassword
 
 A refusal is an answer, not a fault: nothing moved, and the caller is told why in fields, not in prose. Refusals of
 operations with an idempotency key are remembered and given again. Anything else that is raised is a fault.
 """
 
 from models.errors.access import (
+    ApiKeyNotFound,
+    EmailTaken,
+    InvalidKeyExpiry,
+    InvalidPassword,
+    LastAdministrator,
+    MemberNotFound,
     OrganizationNotFound,
+    PermissionNotGrantable,
     SessionEnded,
+    SignInLocked,
     SignInRefused,
+    SlugTaken,
+    TooManyApiKeys,
+    WrongPassword,
 )
 from models.errors.buying import (
     PackageNotFound,
@@ -37,24 +50,35 @@ from models.errors.tokens import (
 )
 
 __all__ = [
+    "ApiKeyNotFound",
+    "EmailTaken",
     "IdempotencyConflict",
     "InsufficientTokens",
     "InvalidExpiry",
+    "InvalidKeyExpiry",
+    "InvalidPassword",
     "InvalidTokens",
+    "LastAdministrator",
+    "MemberNotFound",
     "OrganizationNotFound",
     "PackageNotFound",
     "PackageWithdrawn",
     "PaymentMethodNotFound",
     "PaymentMethodRejected",
+    "PermissionNotGrantable",
     "PriceChanged",
     "PurchaseNotCancellable",
     "PurchaseNotFound",
     "Refusal",
     "SessionEnded",
+    "SignInLocked",
     "SignInRefused",
+    "SlugTaken",
     "TokenSystemDisabled",
+    "TooManyApiKeys",
     "WalletNotFound",
     "WalletSuspended",
+    "WrongPassword",
     "all_refusals",
     "refusal_as_answer",
     "refusal_from_answer",

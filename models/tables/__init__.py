@@ -6,4 +6,5 @@ TABLE_MODULES = (
     "models.tables.buying",
     "models.tables.spine",
     "models.tables.arrangements",
+    "models.tables.keys",
 )

@@ -45,7 +45,7 @@ DESCRIPTIONS = {
     Permission.TOKENS_VIEW: "See the organisation's wallet, lots, entries, purchases and invoices.",
     Permission.TOKENS_SPEND: "Spend and hold tokens, capture and release holds.",
     Permission.TOKENS_PURCHASE: "Buy tokens and keep payment methods and subscriptions.",
-    Permission.TOKENS_CONFIGURE: "Change wallet settings, automatic top-up, thresholds, webhooks and API keys.",
+    Permission.TOKENS_CONFIGURE: "Change wallet settings, automatic top-up, thresholds, webhooks, members and keys.",
     Permission.FINANCE_VIEW: "See revenue, the journal and every invoice of the platform.",
     Permission.FINANCE_MANAGE: "Refund, grant and adjust.",
     Permission.CATALOG_MANAGE: "Change token packages and coupons.",
@@ -125,7 +125,7 @@ def undeclared_root_fields(schema: strawberry.Schema) -> list[str]:
         for root in (core.query_type, core.mutation_type, core.subscription_type)
         if root is not None
         for name, field in root.fields.items()
-        if not any(isinstance(directive, RequiresPermission | Public) for directive in _directives(field))
+        if not any(isinstance(directive, RequiresPermission | Public) for directive in directives_of(field))
     ]
 
 
@@ -222,10 +222,11 @@ def forbidden(need: Need) -> GraphQLError:
     return public_error(message, ErrorCode.FORBIDDEN, permission=name, field=need.field)
 
 
-def _directives(field: GraphQLField) -> list[object]:
+def directives_of(field: GraphQLField) -> list[object]:
+    """What was declared on a field."""
     definition = (field.extensions or {}).get(GraphQLCoreConverter.DEFINITION_BACKREF)
     return list(getattr(definition, "directives", None) or ())
 
 
 def _permissions(field: GraphQLField) -> list[Permission]:
-    return [each.permission for each in _directives(field) if isinstance(each, RequiresPermission)]
+    return [each.permission for each in directives_of(field) if isinstance(each, RequiresPermission)]
