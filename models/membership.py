@@ -116,7 +116,8 @@ async def find_members(db: Connection, user_ids: Sequence[UUID]) -> dict[UUID, M
 
 
 async def add_member(new: NewMember, *, by: Actor, at: datetime) -> MemberView:
-    """They may sign in; whoever comes back has no session from before. Raises PermissionNotGrantable, OrganizationNotFound and EmailTaken."""
+    """They may sign in; whoever comes back has no session from before.
+    Raises PermissionNotGrantable, OrganizationNotFound and EmailTaken."""
     _refuse_grant(by, frozenset(), new.permissions)
     user_id = derived_id("user", new.email.lower())
     async with transaction() as db:

@@ -167,7 +167,8 @@ class AccessMutations:
         return _signed_in(info, member, claims.session_id, refresh, refresh_expires_at)
 
     @strawberry.mutation(
-        description="End this session; its tokens are refused from now on. Signing out twice is no error. Not for keys.",
+        description="End this session; its tokens are refused from now on. Signing out twice is no error. "
+        "Not for keys.",
         directives=public(),
     )
     async def sign_out(self, info: Info) -> SignOutSuccess:

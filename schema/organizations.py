@@ -90,7 +90,7 @@ class UpdateOrganizationInput:
 
 
 @strawberry.input(description="What is to be different. What is left out, or null, stays as it is.")
-class UpdateOrganizationContactInput:
+class UpdateContactDataInput:
     contact_email: str | None = strawberry.field(default=None, description="Where letters about money go.")
     address: str | None = strawberry.field(default=None, description="As on invoices, up to 500 characters.")
     organization_id: strawberry.ID | None = strawberry.field(default=None, description="Null for the caller's own.")
@@ -118,8 +118,8 @@ CreateOrganizationResult: TypeAlias = Annotated[
 UpdateOrganizationResult: TypeAlias = Annotated[
     OrganizationSuccess | OrganizationNotFound, strawberry.union("UpdateOrganizationResult")
 ]
-UpdateOrganizationContactResult: TypeAlias = Annotated[
-    OrganizationSuccess | OrganizationNotFound, strawberry.union("UpdateOrganizationContactResult")
+UpdateContactDataResult: TypeAlias = Annotated[
+    OrganizationSuccess | OrganizationNotFound, strawberry.union("UpdateContactDataResult")
 ]
 DeactivateOrganizationResult: TypeAlias = Annotated[
     OrganizationSuccess | OrganizationNotFound, strawberry.union("DeactivateOrganizationResult")
@@ -230,11 +230,11 @@ class OrganizationMutations:
         description="Change how an organization is reached. Who it is, by name and tax number, the platform changes.",
         directives=requires(Permission.TOKENS_CONFIGURE),
     )
-    async def update_organization_contact(
+    async def update_contact_data(
         self,
         info: Info,
-        input: Annotated[UpdateOrganizationContactInput, strawberry.argument(description="What is to be different.")],
-    ) -> UpdateOrganizationContactResult:
+        input: Annotated[UpdateContactDataInput, strawberry.argument(description="What is to be different.")],
+    ) -> UpdateContactDataResult:
         actor, _ = acting_person(info)
         owner = required_organization(info, input.organization_id)
         change = OrganizationChange(
