@@ -91,7 +91,7 @@ TO_A_KEY: Mapping[str, str] = {
     "Mutation.removeMember": NO,
     "Mutation.createApiKey": NO,
     "Mutation.revokeApiKey": NO,
-    "Mutation.changePassword": (ANON, ANON, ANON, TYPO, TYPO, TYPO, TYPO, TYPO),
+    "Mutation.changePassword": NO,
     "Mutation.signOut": NO,
 }
 
