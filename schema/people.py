@@ -7,8 +7,10 @@ from typing import Self
 import strawberry
 
 from models.membership import MemberView
-from rules.permissions import Permission
 from schema.edge.masking import ErrorCode, public_error
+
+# From where it becomes a type of the schema; whoever shows it earlier registers it a second time.
+from schema.edge.permissions import Permission
 from schema.enums import Role
 from schema.nodes import Node
 from schema.scalars import clean_text

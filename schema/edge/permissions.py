@@ -38,7 +38,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.schema_directive import Location
 from strawberry.types.enum import StrawberryEnumDefinition
 
-from rules.permissions import Permission
+from rules.permissions import Permission as Permission
 from schema.edge.masking import ErrorCode, public_error
 
 DESCRIPTIONS = {

@@ -5,7 +5,10 @@ from datetime import datetime
 import strawberry
 
 from models import errors
-from rules.permissions import Permission, parse_permissions
+from rules.permissions import parse_permissions
+
+# From where it becomes a type of the schema; whoever shows it earlier registers it a second time.
+from schema.edge.permissions import Permission
 from schema.problems.problem import Problem, Shown, same
 
 
