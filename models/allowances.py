@@ -56,14 +56,16 @@ class Allowances:
         """The units are taken out of all the allowances, or out of none; then the one that has too little is returned.
         Raises what the database raises when a portion is needed and cannot be had."""
         while True:
-            short = next((each for each in allowances if self._lease(each, at).left < charge(units, each)), None)
+            leased = [(each, self._lease(each, at), charge(units, each)) for each in allowances]
+            short = next((each for each in leased if each[1].left < each[2]), None)
             if short is None:
-                for each in allowances:
-                    self._lease(each, at).left -= charge(units, each)
+                for _, lease, units_of_it in leased:
+                    lease.left -= units_of_it
                 return None
-            if self._lease(short, at).is_last:
-                return short
-            await self._lease_more(units, short, at)
+            allowance, lease, _ = short
+            if lease.is_last:
+                return allowance
+            await self._lease_more(units, allowance, at)
 
     def is_used_up(self, allowance: Allowance, *, at: datetime) -> bool:
         """Whether this process knows that nothing at all is left of an allowance in this window."""

@@ -184,6 +184,18 @@ async def test_bad_credentials_cost_their_address_and_then_nobody_looks_at_them_
     assert invoice.status_code == 429
 
 
+@limited(rate_limit_caller_units=50)
+async def test_invoices_as_pdf_cost_something_too(world: World) -> None:
+    program = await a_program(await an_organization())
+    headers = {"authorization": f"Bearer {program.access_token}"}
+
+    answers = [await world.http.get(f"{world.url}/invoices/TOK-2026-000001.pdf", headers=headers) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [404, 404, 429]
+    assert int(answers[-1].headers["retry-after"]) > 0
+    assert await let_through(world, 12, WALLET, program) == 10
+
+
 @limited(rate_limit_caller_units=0, rate_limit_tenant_units=0, rate_limit_address_units=0)
 async def test_zero_is_without_limit_and_counts_nothing(world: World, owner: asyncpg.Connection) -> None:
     ada = await a_member(await an_organization())
