@@ -25,6 +25,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from activities.clock import utc_now
 from activities.gateways.registry import Gateways, build_gateways
 from models import failpoints
+from models.allowances import Allowances
 from models.database import open_database
 from models.feed import Sequencer
 from models.hub import Hub
@@ -41,6 +42,7 @@ from schema.edge.middleware import harden
 from schema.edge.view import GraphQLView
 from schema.root import build
 from schema.routes import Routes
+from schema.tolls import Rates, Tolls
 from settings import Environment, Settings, load_settings
 
 WEB = Path(__file__).parent / "web" / "dist"
@@ -96,6 +98,15 @@ def issuer_tokens(settings: Settings) -> IssuerTokens | None:
     return IssuerTokens(settings.jwks_url, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
 
 
+def rates(settings: Settings) -> Rates:
+    return Rates(
+        window=timedelta(milliseconds=settings.rate_limit_window_ms),
+        caller_units=settings.rate_limit_caller_units,
+        organization_units=settings.rate_limit_tenant_units,
+        address_units=settings.rate_limit_address_units,
+    )
+
+
 async def connect_temporal(settings: Settings, *, lazy: bool) -> Client:
     """A client of Temporal; a lazy one connects when it is first used, and cannot serve a worker."""
     key = settings.temporal_api_key
@@ -127,6 +138,7 @@ async def running(settings: Settings, temporal: Client) -> AsyncIterator[Product
             own_tokens=own_tokens(settings),
             issuer_tokens=issuer_tokens(settings),
             clock=utc_now,
+            tolls=Tolls(rates(settings), Allowances()),
         )
     finally:
         await hub.stop()
@@ -139,7 +151,7 @@ def application(settings: Settings, product: Product) -> tuple[ASGIApp, Routes]:
     doorkeeper = Doorkeeper(product)
     routes = Routes(product, doorkeeper)
     view = GraphQLView[Context](
-        build(introspection=settings.introspection_enabled, clock=product.clock),
+        build(introspection=settings.introspection_enabled, clock=product.clock, toll=product.tolls.charge),
         context_factory=doorkeeper.context_of,
         authenticate_connection=doorkeeper.connect,
         allowed_origins=[origin.strip() for origin in settings.allowed_origins.split(",") if origin.strip()],
@@ -173,6 +185,8 @@ def uvicorn_config(settings: Settings, app: ASGIApp) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         lifespan="off",
+        # Whose word is taken for the client's address and scheme; of everybody else the socket's peer is the client.
+        forwarded_allow_ips=settings.trusted_proxies,
         **UVICORN_OPTIONS,
     )
 

@@ -8,12 +8,14 @@ from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
+from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SECRET_LENGTH_MIN = 32
+UNITS_MAX = 10**15
 KNOWN_EXAMPLES = ("change", "example", "secret", "development", "password")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -132,6 +134,18 @@ class Settings(BaseSettings):
     # Limits.
     rate_limit_window_ms: int = Field(default=900_000, ge=1000)
     rate_limit_max_requests: int = Field(default=100, ge=1)
+    rate_limit_caller_units: int = Field(default=1_000_000, ge=0, le=UNITS_MAX)
+    rate_limit_tenant_units: int = Field(default=2_000_000, ge=0, le=UNITS_MAX)
+    rate_limit_address_units: int = Field(default=1_000_000, ge=0, le=UNITS_MAX)
+    trusted_proxies: str = ""
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _name_proxies_by_address(cls, text: str) -> str:
+        # A proxy that nobody can be, or that everybody is, would let callers choose their own address.
+        for part in filter(None, (part.strip() for part in text.split(","))):
+            ip_network(part)
+        return text
 
     @model_validator(mode="after")
     def _refuse_weak_secrets_in_production(self) -> Self:

@@ -109,6 +109,7 @@ def measured_schema(settings: Settings, product: Product) -> EdgeSchema:
         exception_handlers=EXCEPTION_HANDLERS,
         introspection=settings.introspection_enabled,
         clock=product.clock,
+        toll=product.tolls.charge,
     )
 
 

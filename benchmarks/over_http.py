@@ -22,6 +22,7 @@ from embedded.ports import free_port, is_answered
 ROOT = Path(__file__).parents[1]
 START_SECONDS_MAX = 30.0
 POLL_SECONDS = 0.05
+UNITS = str(10**9)
 PAGE = 100
 
 MOVED = "... on SpendTokensSuccess { entryId sequence tokens available held replayed } ... on Problem { code }"
@@ -123,6 +124,10 @@ def _environment(ground: Ground, port: int) -> dict[str, str]:
         "LOG_FILE": str(ground.folder / "api-app.log"),
         # Nothing that is measured here speaks to Temporal; connecting is left until it does.
         "TEMPORAL_ADDRESS": "127.0.0.1:1",
+        # More than can be asked for in a window, and counted all the same.
+        "RATE_LIMIT_CALLER_UNITS": UNITS,
+        "RATE_LIMIT_TENANT_UNITS": UNITS,
+        "RATE_LIMIT_ADDRESS_UNITS": UNITS,
     }
 
 

@@ -25,13 +25,12 @@ from models.payment_methods import NewPaymentMethod, add_payment_method
 from models.wallets import ensure_wallet
 from rules.identity import derived_id
 from rules.lots import LotKind
-from rules.permissions import Permission
+from rules.permissions import ROLES, Permission, Role
 from schema.ids import global_id
 from server import wallet_defaults
 from settings import Environment, Settings, load_settings
 
 PASSWORD = "scrip-sample-1"
-ALL_OWN = ("tokens.view", "tokens.spend", "tokens.purchase", "tokens.configure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +51,12 @@ class SampleOrganization:
 class SampleUser:
     email: str
     name: str
-    role: str
-    permissions: tuple[str, ...]
+    role: Role
     organization: SampleOrganization | None = None
+
+    @property
+    def permissions(self) -> list[Permission]:
+        return sorted(ROLES[self.role])
 
 
 AURORA = SampleOrganization(
@@ -68,16 +70,11 @@ BOREAL = SampleOrganization(
 ORGANIZATIONS = (AURORA, BOREAL)
 
 USERS = (
-    SampleUser("ada@aurora.example", "Ada Wanjiku", "admin", ALL_OWN, AURORA),
-    SampleUser("vera@aurora.example", "Vera Otieno", "member", ("tokens.view",), AURORA),
-    SampleUser("bjorn@boreal.example", "Bjørn Dahl", "admin", ALL_OWN, BOREAL),
-    SampleUser(
-        "finance@scrip.example",
-        "Fina Ledger",
-        "platform",
-        (Permission.FINANCE_VIEW, Permission.FINANCE_MANAGE, Permission.PLATFORM_ADMIN, Permission.TOKENS_VIEW),
-    ),
-    SampleUser("catalog@scrip.example", "Cato Price", "platform", (Permission.CATALOG_MANAGE, Permission.TOKENS_VIEW)),
+    SampleUser("ada@aurora.example", "Ada Wanjiku", Role.OWNER, AURORA),
+    SampleUser("vera@aurora.example", "Vera Otieno", Role.VIEWER, AURORA),
+    SampleUser("bjorn@boreal.example", "Bjørn Dahl", Role.OWNER, BOREAL),
+    SampleUser("finance@scrip.example", "Fina Ledger", Role.FINANCE),
+    SampleUser("catalog@scrip.example", "Cato Price", Role.OPERATOR),
 )
 
 PACKAGES = (("Starter", 100, 0), ("Business", 500, 0), ("Enterprise", 2000, 0), ("Premium", 5000, 250))
@@ -114,7 +111,7 @@ async def add_users() -> None:
                 continue
             hashed = await hash_password(PASSWORD)
             made = await db.fetch_one(
-                ADD_USER, user_id, owner, user.email, user.name, hashed, list(user.permissions), user.role
+                ADD_USER, user_id, owner, user.email, user.name, hashed, user.permissions, user.role.value
             )
             if made is not None:
                 await _audit(db, owner, "user", user_id)
@@ -177,7 +174,8 @@ def described_users() -> list[dict[str, object]]:
             "name": user.name,
             "organization": None if user.organization is None else user.organization.slug,
             "organization_id": None if user.organization is None else global_id("Organization", user.organization.id),
-            "permissions": [str(permission) for permission in user.permissions],
+            "role": user.role.value,
+            "permissions": [permission.value for permission in user.permissions],
         }
         for user in USERS
     ]

@@ -13,7 +13,7 @@ from uuid import UUID
 from models import audit
 from models.actors import SCRIP_ITSELF
 from models.database import Connection, transaction
-from models.errors import SessionEnded
+from models.errors import SessionEnded, SignInRefused
 from rules.permissions import Permission, parse_permissions
 
 MEMBER = """
@@ -29,6 +29,10 @@ AND u.id = $1 AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = $2 AND s.user_id
 ROTATE = """
 UPDATE sessions SET generation = generation + 1, refresh_hash = $3, expires_at = $4
 WHERE id = $1 AND generation = $2 AND refresh_hash = $5 AND revoked_at IS NULL AND expires_at > $6 RETURNING user_id
+"""
+
+SEEN = """
+UPDATE users SET last_login = $2 WHERE id = $1 AND is_active AND password_hash IS NOT DISTINCT FROM $3
 """
 
 REVOKE = """
@@ -80,8 +84,12 @@ async def member_in_session(db: Connection, user_id: UUID, session_id: UUID) -> 
 async def open_session(
     member: Member, session_id: UUID, refresh_hash: str, *, expires_at: datetime, at: datetime
 ) -> None:
-    """The session exists, its first refresh token may be used until `expires_at`, and the person was last seen now."""
+    """The session exists, its first refresh token may be used until `expires_at`, and the person was last seen now.
+    Raises SignInRefused when they were removed, or their password was changed, since they were looked at."""
     async with transaction() as db:
+        # First, because it waits for whoever is changing the person, and then ends no session that is not yet there.
+        if not await db.execute(SEEN, member.id, at, member.password_hash):
+            raise SignInRefused
         await db.execute(
             "INSERT INTO sessions (id, user_id, refresh_hash, expires_at) VALUES ($1, $2, $3, $4)",
             session_id,
@@ -89,7 +97,6 @@ async def open_session(
             refresh_hash,
             expires_at,
         )
-        await db.execute("UPDATE users SET last_login = $2 WHERE id = $1", member.id, at)
         await _audit(db, member.organization_id, "session.opened", session_id, f"user/{member.id}")
 
 

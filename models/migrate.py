@@ -36,6 +36,8 @@ ADD_ONLY = (
 )
 UNTOUCHABLE = ("audit_heads", "tortoise_migrations")
 EMPTIED = ("outbox",)
+# Counters that are of no interest once their time is over.
+SHORT_LIVED = ("sign_in_attempts", "rate_allowances")
 
 
 def schema_config(dsn: str) -> dict[str, Any]:
@@ -92,13 +94,15 @@ async def grant_rights(connection: asyncpg.Connection, role: str) -> None:
 
 
 def rights_on(table: str) -> tuple[str, ...]:
-    """What the application role may do with a table. Nothing is ever deleted but what the sequencer moves."""
+    """What the application role may do with a table. Only what the sequencer moves and old counters are deleted."""
     if table in UNTOUCHABLE:
         return ("SELECT",)
     if table in ADD_ONLY:
         return ("SELECT", "INSERT")
     if table in EMPTIED:
         return ("SELECT", "INSERT", "DELETE")
+    if table in SHORT_LIVED:
+        return ("SELECT", "INSERT", "UPDATE", "DELETE")
     return ("SELECT", "INSERT", "UPDATE")
 
 

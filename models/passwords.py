@@ -9,8 +9,18 @@ from functools import lru_cache
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
+from models.errors import InvalidPassword
+
+PASSWORD_LENGTH_MIN = 12
 PASSWORD_LENGTH_MAX = 256
 HASHER = PasswordHasher()
+
+
+async def hash_new_password(password: str) -> str:
+    """The hash of a password somebody chose. Raises InvalidPassword when it is too short or too long."""
+    if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
+        raise InvalidPassword(length_min=PASSWORD_LENGTH_MIN, length_max=PASSWORD_LENGTH_MAX)
+    return await hash_password(password)
 
 
 async def hash_password(password: str) -> str:

@@ -18,6 +18,7 @@ from models.wallets import WalletDefaults
 from schema.credentials import IssuerTokens, OwnTokens
 from schema.edge.masking import ErrorCode, public_error
 from schema.loaders import Loaders
+from schema.tolls import Tolls
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Product:
     own_tokens: OwnTokens
     issuer_tokens: IssuerTokens | None
     clock: Callable[[], datetime]
+    tolls: Tolls
 
 
 @dataclass(slots=True)
@@ -63,6 +65,7 @@ class Context:
     actor: Actor | None = None
     session_id: UUID | None = None
     request_id: str | None = None
+    client_address: str | None = None
     connection_params: dict[str, object] | None = None
     loaders: Loaders = field(default_factory=Loaders)
 

@@ -1,9 +1,12 @@
-"""Who a credential belongs to: our own tokens by secret, or those of an OpenID issuer by its published keys.
+"""Who a credential belongs to: our own tokens by secret, those of an OpenID issuer by its published keys, API keys.
 
 Our access token names a person and a session; the refresh token names a session and a generation and is signed with
-another secret. An issuer's token names a person by a verified e-mail address. None of them says what anybody may do.
+another secret. An issuer's token names a person by a verified e-mail address. An API key, `scrip_<its id>_<secret>`,
+names itself; whether the secret is right the database tells. None of them says what anybody may do.
 """
 
+import re
+import secrets
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +24,9 @@ LEEWAY_SECONDS = 10
 KEYS_FRESH_SECONDS = 600
 KEYS_RETRY_SECONDS = 30
 TOKEN_LENGTH_MAX = 8192
+KEY_MARK = "scrip_"
+KEY_SECRET_BYTES = 32
+KEY_TOKEN = re.compile(r"scrip_([0-9a-f]{32})_([A-Za-z0-9_-]{43})")
 
 
 class InvalidCredential(Exception):
@@ -170,3 +176,31 @@ def _moment(seconds: Any) -> datetime:
         return datetime.fromtimestamp(int(seconds), tz=UTC)
     except (ValueError, OverflowError, OSError) as error:
         raise InvalidCredential from error
+
+
+def new_key_secret() -> str:
+    """The secret part of a new API key: 32 random bytes."""
+    return secrets.token_urlsafe(KEY_SECRET_BYTES)
+
+
+def key_prefix(key_id: UUID) -> str:
+    """How an API key begins. It names the key and proves nothing."""
+    return f"{KEY_MARK}{key_id.hex}"
+
+
+def key_token(key_id: UUID, secret: str) -> str:
+    """A whole API key, as it is sent."""
+    return f"{key_prefix(key_id)}_{secret}"
+
+
+def is_key_token(token: str) -> bool:
+    """Whether a credential means to be an API key; our access tokens and those of issuers never begin so."""
+    return token.startswith(KEY_MARK)
+
+
+def read_key_token(token: str) -> tuple[UUID, str]:
+    """Which key a credential means to be, and the secret it shows. Raises InvalidCredential for anything else."""
+    found = KEY_TOKEN.fullmatch(token) if len(token) <= TOKEN_LENGTH_MAX else None
+    if found is None:
+        raise InvalidCredential
+    return UUID(found[1]), found[2]

@@ -13,6 +13,7 @@ from rules.explanations import LotState
 from rules.holding import CaptureExcess, HoldStatus
 from rules.lots import LotKind
 from rules.notices import NoticeKind
+from rules.permissions import Role
 from rules.purchases import PurchaseStatus, PurchaseType
 from rules.terms import WalletSetting
 from rules.tiers import TierMode
@@ -160,6 +161,19 @@ _shown(
         BudgetPeriod.MONTH: "A month of the calendar.",
     },
 )
+_shown(
+    Role,
+    "A ready-made bundle of permissions.",
+    {
+        Role.OWNER: "Everything within one's own organization, members and keys included.",
+        Role.BUYER: "Sees and buys.",
+        Role.SPENDER: "Sees and spends.",
+        Role.VIEWER: "Sees.",
+        Role.FINANCE: "Of the platform: sees revenue and every organization, refunds, grants and adjusts.",
+        Role.OPERATOR: "Of the platform: keeps the catalogue, organizations, members and keys.",
+        Role.ADMINISTRATOR: "Of the platform: everything.",
+    },
+)
 
 __all__ = [
     "BudgetPeriod",
@@ -173,6 +187,7 @@ __all__ = [
     "NoticeKind",
     "PurchaseStatus",
     "PurchaseType",
+    "Role",
     "TierMode",
     "WalletSetting",
 ]

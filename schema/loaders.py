@@ -9,6 +9,7 @@ from strawberry.dataloader import DataLoader
 from models.database import connection
 from models.holds import PartView, read_parts
 from models.invoices import InvoiceLineView, InvoiceView, invoices_of_purchases, read_lines_of
+from models.membership import MemberView, find_members
 from models.past import EntryBehind, entries_behind
 from models.volume import ScheduleView, schedules_of_packages
 from models.wallets import DrawView, read_draws
@@ -27,6 +28,7 @@ class Loaders:
         self._entries_behind: DataLoader[tuple[UUID, datetime], list[EntryBehind]] | None = None
         self._parts: DataLoader[UUID, list[PartView]] | None = None
         self._schedules: DataLoader[UUID, ScheduleView | None] | None = None
+        self._members: DataLoader[UUID, MemberView | None] | None = None
 
     @property
     def draws(self) -> DataLoader[UUID, list[DrawView]]:
@@ -63,6 +65,12 @@ class Loaders:
         """Volume tiers by package."""
         self._schedules = self._schedules or DataLoader(_load_schedules, max_batch_size=BATCH_MAX)
         return self._schedules
+
+    @property
+    def members(self) -> DataLoader[UUID, MemberView | None]:
+        """People by their key, whosever members they are."""
+        self._members = self._members or DataLoader(_load_members, max_batch_size=BATCH_MAX)
+        return self._members
 
 
 async def _load_parts(hold_ids: Sequence[UUID]) -> Sequence[list[PartView]]:
@@ -104,3 +112,9 @@ async def _load_schedules(package_ids: Sequence[UUID]) -> Sequence[ScheduleView 
     async with connection() as db:
         found = await schedules_of_packages(db, package_ids)
     return [found.get(package_id) for package_id in package_ids]
+
+
+async def _load_members(user_ids: Sequence[UUID]) -> Sequence[MemberView | None]:
+    async with connection() as db:
+        found = await find_members(db, user_ids)
+    return [found.get(user_id) for user_id in user_ids]

@@ -29,6 +29,9 @@ COUPONS = "coupons"
 FEED = "feed"
 HOLDS = "holds"
 BUDGETS = "budgets"
+ORGANIZATIONS = "organizations"
+MEMBERS = "members"
+KEYS = "keys"
 
 NodeType = TypeVar("NodeType")
 

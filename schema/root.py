@@ -9,12 +9,15 @@ from uuid import UUID
 
 import strawberry
 
+from models.actors import Actor
 from models.budgets import read_budget
 from models.coupons import read_coupon
 from models.database import Connection, connection
 from models.held_quotes import read_quote
 from models.holds import read_hold
 from models.invoices import invoice_by_id
+from models.keys import find_key
+from models.membership import find_member
 from models.notices import read_notice
 from models.organizations import read_organization
 from models.ownership import OWNED, owner_of
@@ -24,7 +27,7 @@ from models.rates import read_rate
 from models.volume import schedule_by_id
 from models.wallets import read_entry, read_lot
 from rules.permissions import Permission
-from schema.access import AccessMutations, AccessQueries, Organization
+from schema.access import AccessMutations, AccessQueries
 from schema.adjusting import AdjustingMutations
 from schema.administration import AdministrationMutations
 from schema.batches import BatchMutations
@@ -33,6 +36,7 @@ from schema.buying import BuyingMutations
 from schema.catalogue import CatalogueMutations
 from schema.context import Info
 from schema.coupons import Coupon, CouponMutations, CouponQueries
+from schema.edge.costs import Toll
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.edge.schema import EdgeSchema, build_schema, utc_now
@@ -41,10 +45,14 @@ from schema.holds import Hold, HoldMutations
 from schema.ids import read_any_id
 from schema.invoices import Invoice, InvoiceQueries
 from schema.jobs import JobMutations, JobQueries
+from schema.keys import ApiKey, KeyMutations, KeyQueries
+from schema.members import MemberMutations, MemberQueries
 from schema.nodes import Node
 from schema.notices import Notice, NoticeMutations, NoticeQueries, NoticeSubscriptions
+from schema.organizations import Organization, OrganizationMutations, OrganizationQueries
 from schema.packages import PackageQueries, TokenPackage, VolumeSchedule
 from schema.payment_methods import PaymentMethod, PaymentMethodMutations
+from schema.people import Member
 from schema.problems import EXCEPTION_HANDLERS, PROBLEMS, Problem
 from schema.purchases import Purchase, PurchaseQueries, visible_purchase
 from schema.quotes import HeldPriceQuote, QuoteMutations, QuoteQueries
@@ -75,6 +83,8 @@ async def find_node(info: Info, id: str) -> Node | None:
         if kind == "Purchase":
             purchase = await visible_purchase(info, id)
             return None if purchase is None else Purchase.of(purchase)
+        if kind in ("Member", "ApiKey"):
+            return await find_administered(actor, db, kind, key)
         if kind in OWNED:
             return await find_owned(info, db, kind, key)
     return None
@@ -128,9 +138,23 @@ async def find_owned(info: Info, db: Connection, kind: str, key: UUID) -> Node |
     return None if method is None else PaymentMethod.of(method)
 
 
+async def find_administered(actor: Actor, db: Connection, kind: str, key: UUID) -> Node | None:
+    """A member or an API key, for those who administer them."""
+    if Permission.TOKENS_CONFIGURE not in actor.permissions:
+        return None
+    if kind == "Member":
+        member = await find_member(db, key)
+        return Member.of(member) if member is not None and actor.may_see(member.organization_id) else None
+    found = await find_key(db, key)
+    return ApiKey.of(found) if found is not None and actor.may_see(found.organization_id) else None
+
+
 @strawberry.type(description="Everything that can be read.")
 class Query(
     AccessQueries,
+    OrganizationQueries,
+    MemberQueries,
+    KeyQueries,
     WalletQueries,
     ExplanationQueries,
     PackageQueries,
@@ -167,6 +191,9 @@ class Query(
 @strawberry.type(description="Everything that can be changed.")
 class Mutation(
     AccessMutations,
+    OrganizationMutations,
+    MemberMutations,
+    KeyMutations,
     CatalogueMutations,
     CouponMutations,
     RateMutations,
@@ -193,8 +220,10 @@ class Subscription(Subscriptions, NoticeSubscriptions):
 TYPES = (*(kind for kind, _ in PROBLEMS.values()), Problem, Node)
 
 
-def build(*, introspection: bool = True, clock: Callable[[], datetime] = utc_now) -> EdgeSchema:
-    """The product's schema; `clock` decides when a session has expired."""
+def build(
+    *, introspection: bool = True, clock: Callable[[], datetime] = utc_now, toll: Toll | None = None
+) -> EdgeSchema:
+    """The product's schema; `clock` decides when a session has expired, and `toll` who has asked for too much."""
     return build_schema(
         Query,
         Mutation,
@@ -204,6 +233,7 @@ def build(*, introspection: bool = True, clock: Callable[[], datetime] = utc_now
         exception_handlers=EXCEPTION_HANDLERS,
         introspection=introspection,
         clock=clock,
+        toll=toll,
     )
 
 

@@ -25,6 +25,8 @@ from schema.invoices import visible_invoice
 
 VERSION = "0.1.0"
 FRESH_SECONDS = 2.0
+# A document is as much to send as a page of a list.
+INVOICE_UNITS = 20
 READY = (
     "SELECT current_setting('synchronous_commit') AS durable, to_regclass('token_purchases') IS NOT NULL AS migrated"
 )
@@ -74,7 +76,9 @@ class Routes:
         try:
             context = await self.doorkeeper.context_of(request)
         except RequestRefused as refused:
-            return _problem(refused.status, refused.message)
+            return _problem(refused.status, refused.message, refused.headers)
+        if (unpaid := await self.product.tolls.charge(context, INVOICE_UNITS)) is not None:
+            return _problem(429, unpaid.message, {"retry-after": str((unpaid.extensions or {})["retryAfter"])})
         if context.actor is None:
             return _problem(401, "Sign in first.")
         number = request.path_params["number"]

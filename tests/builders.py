@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from models.actors import Actor
 from models.budgets import BudgetOrder, set_budget
 from models.completion import complete_purchase
 from models.database import transaction
 from models.granting import GrantOrder, grant
 from models.holding import HoldOrder, ReleaseOrder, settle_hold
+from models.intentions import Intention
 from models.invoices import Seller
+from models.keys import NewKey, create_key, hash_secret
 from models.locking import lock_wallet
 from models.notices import NewNotice, record
 from models.passwords import hash_password
@@ -24,6 +27,8 @@ from rules.identity import derived_id
 from rules.lots import LotKind
 from rules.notices import NoticeKind
 from rules.payments import PaymentReport, PaymentStatus
+from rules.permissions import parse_permissions
+from schema.credentials import key_token, new_key_secret
 from schema.ids import global_id, read_id
 
 numbers = itertools.count(1)
@@ -109,6 +114,26 @@ async def a_member(
             list(permissions),
         )
     return Member(user_id, address, organization, permissions)
+
+
+async def a_program(
+    organization: Organization,
+    *,
+    scopes: tuple[str, ...] = EVERYTHING,
+    expires_at: datetime | None = None,
+    at: datetime | None = None,
+) -> Member:
+    """A program that asks with an API key of an organisation as a member asks with their token. The key was made by an
+    owner who is not returned; its id is the program's."""
+    maker = await a_member(organization)
+    number, secret = next(numbers), new_key_secret()
+    new = NewKey(
+        organization.id, f"Program {number}", parse_permissions(scopes), expires_at, hash_secret(secret), maker.id
+    )
+    actor = Actor(maker.id, organization.id, parse_permissions(maker.permissions), None)
+    intention = Intention("createApiKey", f"program-{number}", "")
+    view, _ = await create_key(new, intention, by=actor, at=at or datetime.now(UTC))
+    return Member(view.id, "", organization, scopes, access_token=key_token(view.id, secret))
 
 
 async def a_package(

@@ -59,6 +59,9 @@ WRITERS = {
     "token_rates": {"models.rates"},
     "volume_schedules": {"models.volume"},
     "volume_tiers": {"models.volume"},
+    "api_keys": {"models.keys"},
+    "sign_in_attempts": {"models.attempts"},
+    "rate_allowances": {"models.allowances"},
 }
 WRITES = re.compile(r"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+([a-z_]+)\b")
 
@@ -68,16 +71,21 @@ NEVER_ASKED = {
     "pricePerToken", "purchaseType", "purchasedBy", "role", "sequence", "status", "subtotal", "tax", "taxRate",
     "total", "unitPrice", "userId", "userType", "walletId",
 }  # fmt: skip
-# Except for what is set by an input that is about nothing else, guarded setting by setting, and for those who keep the
-# catalogue and say what things cost.
-ASKED_OF_SOME = {"UpdateWalletSettingsInput": {"pricePerToken", "taxRate"}, "MoneyInput": {"currencyCode"}}
+# Except for what is set by an input that is about nothing else, guarded setting by setting, for those who keep the
+# catalogue and say what things cost, and for those who say what others may do.
+ASKED_OF_SOME = {
+    "UpdateWalletSettingsInput": {"pricePerToken", "taxRate"},
+    "MoneyInput": {"currencyCode"},
+    "AddMemberInput": {"role"},
+    "SetMemberPermissionsInput": {"role"},
+}
 # Mutations that move tokens or money and therefore happen once by the caller's key.
 MOVES_SOMETHING = {
     "spendTokens", "grantTokens", "adjustBalance", "startPurchase", "holdTokens", "captureHold", "extendHold",
     "releaseHold",
 }  # fmt: skip
-# Mutations that make a thing which nothing else names, and therefore make it once by the caller's key.
-MAKES_SOMETHING = {"createTokenPackage", "createCoupon"}
+# Mutations that make a thing which nothing but the caller's key tells from another one.
+MAKES_SOMETHING = {"createTokenPackage", "createCoupon", "createOrganization", "createApiKey"}
 
 
 def decorated(module: Module, decorator: str) -> list[str]:

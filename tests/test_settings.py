@@ -189,6 +189,10 @@ def test_production_accepts_strong_secrets() -> None:
         {"default_currency": "usd"},
         {"port": 70_000},
         {"jwt_expires_in": "soon"},
+        {"rate_limit_caller_units": -1},
+        {"trusted_proxies": "*"},
+        {"trusted_proxies": "proxy.example"},
+        {"trusted_proxies": "10.0.0.1/8"},
     ],
 )
 def test_a_wrong_value_names_its_variable(wrong: dict[str, Any]) -> None:

@@ -10,7 +10,9 @@
     ├── catalogue: InvalidPackage, InvalidTiers, InvalidCoupon, CouponCodeTaken, CouponNotFound, CouponNotYetValid,
     │           CouponExpired, CouponExhausted, CouponNotApplicable, QuoteNotFound, QuoteExpired, QuoteUsed,
     │           OperationNotFound, InvalidUnits, InvalidRate
-    ├── access: OrganizationNotFound, SignInRefused, SessionEnded
+    ├── access: OrganizationNotFound, SlugTaken, MemberNotFound, EmailTaken, PermissionNotGrantable, LastAdministrator,
+    │           ApiKeyNotFound, InvalidKeyExpiry, TooManyApiKeys, SignInRefused, SignInLocked, SessionEnded,
+    │           WrongPassword, InvalidPassword
     ├── jobs: JobNotFound, JobsDisabled
     ├── notices: NoticeNotFound
     └── administration: InvalidSetting, SettingNotAllowed
@@ -20,9 +22,20 @@ operations with an idempotency key are remembered and given again. Anything else
 """
 
 from models.errors.access import (
+    ApiKeyNotFound,
+    EmailTaken,
+    InvalidKeyExpiry,
+    InvalidPassword,
+    LastAdministrator,
+    MemberNotFound,
     OrganizationNotFound,
+    PermissionNotGrantable,
     SessionEnded,
+    SignInLocked,
     SignInRefused,
+    SlugTaken,
+    TooManyApiKeys,
+    WrongPassword,
 )
 from models.errors.administration import InvalidSetting, SettingNotAllowed
 from models.errors.buying import (
@@ -78,6 +91,7 @@ from models.errors.tokens import (
 )
 
 __all__ = [
+    "ApiKeyNotFound",
     "BatchRefused",
     "BudgetExceeded",
     "BudgetNotFound",
@@ -89,6 +103,7 @@ __all__ = [
     "CouponNotApplicable",
     "CouponNotFound",
     "CouponNotYetValid",
+    "EmailTaken",
     "HoldNotFound",
     "HoldResolved",
     "HoldTooLong",
@@ -98,7 +113,9 @@ __all__ = [
     "InvalidCoupon",
     "InvalidExpiry",
     "InvalidHoldTime",
+    "InvalidKeyExpiry",
     "InvalidPackage",
+    "InvalidPassword",
     "InvalidRate",
     "InvalidSetting",
     "InvalidTiers",
@@ -106,6 +123,8 @@ __all__ = [
     "InvalidUnits",
     "JobNotFound",
     "JobsDisabled",
+    "LastAdministrator",
+    "MemberNotFound",
     "NoticeNotFound",
     "OperationNotFound",
     "OrganizationNotFound",
@@ -113,6 +132,7 @@ __all__ = [
     "PackageWithdrawn",
     "PaymentMethodNotFound",
     "PaymentMethodRejected",
+    "PermissionNotGrantable",
     "PriceChanged",
     "PurchaseNotCancellable",
     "PurchaseNotFound",
@@ -122,11 +142,15 @@ __all__ = [
     "Refusal",
     "SessionEnded",
     "SettingNotAllowed",
+    "SignInLocked",
     "SignInRefused",
+    "SlugTaken",
     "TokenSystemDisabled",
+    "TooManyApiKeys",
     "WalletBusy",
     "WalletNotFound",
     "WalletSuspended",
+    "WrongPassword",
     "all_refusals",
     "refusal_as_answer",
     "refusal_from_answer",

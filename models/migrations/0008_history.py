@@ -11,7 +11,7 @@ from tortoise.migrations.constraints import CheckConstraint
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0006_catalogue")]
+    dependencies = [("models", "0007_access")]
 
     operations = [
         ops.RemoveIndex("Draw", name="draws_by_lot"),

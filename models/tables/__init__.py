@@ -9,4 +9,5 @@ TABLE_MODULES = (
     "models.tables.spine",
     "models.tables.arrangements",
     "models.tables.notices",
+    "models.tables.keys",
 )

@@ -24,6 +24,7 @@ class Organization(Model):
 
     class Meta:
         table = "organizations"
+        indexes = [Index(fields=("created_at", "id"), name="organizations_by_age")]
         constraints = [
             CheckConstraint(check="length(name) BETWEEN 1 AND 200", name="organizations_name_length"),
         ]

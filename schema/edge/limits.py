@@ -4,7 +4,8 @@ The standard rules compare every two fields that could be merged, and a document
 them by letting fragments spread each other twice. So this check comes first, and it is linear by construction: it
 expands each operation one selection at a time and stops at the 501st. What it walks over is counted: depth, aliases,
 directives, root fields, fields asked for repeatedly, and the list items the answer may hold. Fragments that no
-operation uses are expanded as well, since the standard rules would compare their fields too.
+operation uses are expanded as well, since the standard rules would compare their fields too. What an operation costs
+its caller (see `costs`) is added up on the same walk.
 
 Introspection has no depth and no cost here; graphql-core bounds it by itself. Whether the document is valid, and who
 may run it, are questions for `validation` and `permissions`.
@@ -65,16 +66,36 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Whether a document is too much, and which variables its cost depends on (the names given as page sizes)."""
+    """Whether a document is too much, and which variables its cost depends on (the names given as page sizes).
+
+    units  what each operation costs, by its name, while those variables have their defaults.
+    """
 
     excess: GraphQLError | None
     page_variables: frozenset[str]
+    units: Mapping[str | None, int] = field(default_factory=dict)
 
 
-def measure(document: DocumentNode, schema: GraphQLSchema, limits: Limits) -> Measure:
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What an operation costs with the variables it was sent with, and the refusal when that is too much."""
+
+    units: int
+    excess: GraphQLError | None
+
+
+NO_SURCHARGES: Mapping[tuple[str, str], int] = {}
+
+
+def measure(
+    document: DocumentNode,
+    schema: GraphQLSchema,
+    limits: Limits,
+    surcharges: Mapping[tuple[str, str], int] = NO_SURCHARGES,
+) -> Measure:
     """Measure all operations of a document, before it is known to be valid. Takes at most 30 × 500 steps.
 
-    The cost of an operation whose page sizes are variables is left to `excess_cost`, which knows their values.
+    The cost of an operation whose page sizes are variables is left to `weigh`, which knows their values.
     """
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
@@ -83,11 +104,14 @@ def measure(document: DocumentNode, schema: GraphQLSchema, limits: Limits) -> Me
             return Measure(_excess(name, limits), frozenset())
     page_variables: set[str] = set()
     expanded: set[str] = set()
+    units: dict[str | None, int] = {}
     roots: list[_Root] = [*operations, *fragments.values()]
     for root in roots:
         if isinstance(root, FragmentDefinitionNode) and root.name.value in expanded:
             continue
-        expansion = _Expansion(schema=schema, limits=limits, fragments=fragments, variables=_defaults(root))
+        expansion = _Expansion(
+            schema=schema, limits=limits, fragments=fragments, variables=_defaults(root), surcharges=surcharges
+        )
         excess = expansion.run(root)
         expanded |= expansion.expanded
         page_variables |= expansion.page_variables
@@ -95,23 +119,26 @@ def measure(document: DocumentNode, schema: GraphQLSchema, limits: Limits) -> Me
             excess = "cost"
         if excess is not None:
             return Measure(_excess(excess, limits), frozenset())
-    return Measure(None, frozenset(page_variables))
+        if isinstance(root, OperationDefinitionNode):
+            units[root.name.value if root.name else None] = expansion.units
+    return Measure(None, frozenset(page_variables), units)
 
 
-def excess_cost(
+def weigh(
     document: DocumentNode,
     operation: OperationDefinitionNode,
     *,
     schema: GraphQLSchema,
     limits: Limits,
     variables: Variables,
-) -> GraphQLError | None:
-    """The refusal of an operation whose page sizes, with the variables it was sent with, ask for too much."""
+    surcharges: Mapping[tuple[str, str], int] = NO_SURCHARGES,
+) -> Weight:
+    """What an operation costs whose page sizes are variables, with those it was sent with."""
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     values = {**_defaults(operation), **variables}
-    expansion = _Expansion(schema=schema, limits=limits, fragments=fragments, variables=values)
+    expansion = _Expansion(schema=schema, limits=limits, fragments=fragments, variables=values, surcharges=surcharges)
     expansion.run(operation)
-    return _excess("cost", limits) if expansion.cost > limits.cost else None
+    return Weight(expansion.units, _excess("cost", limits) if expansion.cost > limits.cost else None)
 
 
 @dataclass(slots=True)
@@ -142,6 +169,7 @@ class _Expansion:
     limits: Limits
     fragments: Mapping[str, FragmentDefinitionNode]
     variables: Variables
+    surcharges: Mapping[tuple[str, str], int]
     depth: int = 0
     root_fields: int = 0
     aliases: int = 0
@@ -149,9 +177,14 @@ class _Expansion:
     selections: int = 0
     repeats: int = 0
     cost: int = 0
+    surcharge: int = 0
     expanded: set[str] = field(default_factory=set)
     page_variables: set[str] = field(default_factory=set)
     _todo: list[_Step] = field(default_factory=list)
+
+    @property
+    def units(self) -> int:
+        return self.root_fields + self.cost + self.surcharge
 
     def run(self, root: _Root) -> str | None:
         """The name of the first limit that is passed, or None when all was expanded within the limits."""
@@ -188,6 +221,8 @@ class _Expansion:
         depth = step.depth + (not step.introspects)
         self.depth = max(self.depth, depth)
         parent = step.parent
+        if parent is not None:
+            self.surcharge += self.surcharges.get((parent.name, node.name.value), 0)
         definition = self.schema.get_field(parent, node.name.value) if is_composite_type(parent) else None
         page = step.page
         if not introspects and (size := self._page_size(node, definition.args if definition else {})) is not None:

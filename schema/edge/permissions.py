@@ -38,14 +38,14 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.schema_directive import Location
 from strawberry.types.enum import StrawberryEnumDefinition
 
-from rules.permissions import Permission
+from rules.permissions import Permission as Permission
 from schema.edge.masking import ErrorCode, public_error
 
 DESCRIPTIONS = {
     Permission.TOKENS_VIEW: "See the organisation's wallet, lots, entries, purchases and invoices.",
     Permission.TOKENS_SPEND: "Spend and hold tokens, capture and release holds.",
     Permission.TOKENS_PURCHASE: "Buy tokens and keep payment methods and subscriptions.",
-    Permission.TOKENS_CONFIGURE: "Change wallet settings, automatic top-up, thresholds, webhooks and API keys.",
+    Permission.TOKENS_CONFIGURE: "Change wallet settings, automatic top-up, thresholds, webhooks, members and keys.",
     Permission.FINANCE_VIEW: "See revenue, the journal and every invoice of the platform.",
     Permission.FINANCE_MANAGE: "Refund, grant and adjust.",
     Permission.CATALOG_MANAGE: "Change packages, volume tiers, coupons and the rate card.",
@@ -143,7 +143,7 @@ def undeclared_root_fields(schema: strawberry.Schema) -> list[str]:
         for name, field in root.fields.items()
         if not any(
             isinstance(directive, RequiresPermission | RequiresAnyPermission | Public)
-            for directive in _directives(field)
+            for directive in directives_of(field)
         )
     ]
 
@@ -246,7 +246,8 @@ def forbidden(need: Need) -> GraphQLError:
     return public_error(message, ErrorCode.FORBIDDEN, permission=name, field=need.field)
 
 
-def _directives(field: GraphQLField) -> list[object]:
+def directives_of(field: GraphQLField) -> list[object]:
+    """What was declared on a field."""
     definition = (field.extensions or {}).get(GraphQLCoreConverter.DEFINITION_BACKREF)
     return list(getattr(definition, "directives", None) or ())
 
@@ -254,7 +255,7 @@ def _directives(field: GraphQLField) -> list[object]:
 def _demands(field: GraphQLField) -> list[Alternatives]:
     """What a field demands: all of these, each by any one of its alternatives."""
     demands: list[Alternatives] = []
-    for each in _directives(field):
+    for each in directives_of(field):
         if isinstance(each, RequiresPermission):
             demands.append((each.permission,))
         if isinstance(each, RequiresAnyPermission):

@@ -14,6 +14,7 @@ from strawberry.schema.exception_handlers import ExceptionHandler
 from strawberry.types import ExecutionContext
 from strawberry.types.scalar import ScalarDefinition
 
+from schema.edge.costs import Toll
 from schema.edge.limits import Limits
 from schema.edge.masking import mask_faults
 from schema.edge.validation import Desk, JudgeFirst
@@ -45,11 +46,13 @@ def build_schema(
     introspection: bool,
     limits: Limits | None = None,
     clock: Callable[[], datetime] = utc_now,
+    toll: Toll | None = None,
 ) -> EdgeSchema:
     """The schema the view serves. Every context it is executed with must be a `permissions.OperationContext`.
 
     introspection  False also silences "did you mean".
     clock          the present in UTC; decides when a session has expired.
+    toll           is asked before each operation; None lets everybody ask as much as they like.
     """
     desk = Desk(limits or Limits(), introspection=introspection, clock=clock)
     return EdgeSchema(
@@ -57,7 +60,7 @@ def build_schema(
         mutation,
         subscription,
         types=types,
-        extensions=[lambda: JudgeFirst(desk)],
+        extensions=[lambda: JudgeFirst(desk, toll)],
         exception_handlers=exception_handlers,
         config=StrawberryConfig(
             scalar_map=dict(scalar_map or {}),

@@ -11,7 +11,7 @@ It does not run resolvers and does not decide which rows they may read.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -34,7 +34,8 @@ from strawberry.types import ExecutionContext
 from strawberry.types.execution import StreamExecutionResult
 from strawberry.types.graphql import OperationType
 
-from schema.edge.limits import Limits, Measure, excess_cost, measure
+from schema.edge.costs import REFUSED_UNITS, Surcharges, Toll, surcharges
+from schema.edge.limits import Limits, Measure, measure, weigh
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import Guards, Need, OperationContext, has_expired, refusals, unauthenticated
 
@@ -81,6 +82,14 @@ class Verdict:
     operations: dict[str | None, OperationDefinitionNode]
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Why an operation may not run, empty when it may, and what it costs to have asked."""
+
+    errors: list[GraphQLError]
+    units: int
+
+
 class Desk:
     """Where the documents of one schema are judged. `clock` gives the present in UTC, to tell expired sessions."""
 
@@ -94,6 +103,7 @@ class Desk:
         self._documents: Recent[str, DocumentNode] = Recent(CHARACTERS_KEPT)
         self._verdicts: Recent[int, Verdict] = Recent(CHARACTERS_KEPT)
         self._guards: Guards | None = None
+        self._surcharges: Surcharges = {}
 
     def document(self, text: str) -> DocumentNode | None:
         """The parsed text, or None when it cannot be parsed."""
@@ -105,27 +115,34 @@ class Desk:
         except GraphQLError:
             return None
 
-    def refusals(self, operation: ExecutionContext) -> list[GraphQLError]:
-        """Why this operation may not run now, for this caller with these variables; empty when it may."""
+    def judge(self, operation: ExecutionContext) -> Judgement:
+        """Whether this operation may run now, for this caller with these variables."""
         document = operation.graphql_document
         assert document is not None
         schema = operation.schema._schema
         verdict = self._verdict(schema, document)
         if verdict.errors:
-            return list(verdict.errors)
+            return _refused(*verdict.errors)
         if operation._provided_operation_name is None and len(verdict.operations) > 1:
             # Left alone, Strawberry would run the first one.
-            return [public_error("operationName says which operation of several to run.", ErrorCode.BAD_REQUEST)]
+            return _refused(
+                public_error("operationName says which operation of several to run.", ErrorCode.BAD_REQUEST)
+            )
         name = operation.operation_name
         context: OperationContext = operation.context
         if refused := refusals(verdict.needs[name], context.actor, self.clock()):
-            return refused
+            return _refused(*refused)
         if not verdict.measure.page_variables:
-            return []
-        variables = operation.variables or {}
-        node = verdict.operations[name]
-        excess = excess_cost(document, node, schema=schema, limits=self.limits, variables=variables)
-        return [excess] if excess is not None else []
+            return Judgement([], verdict.measure.units[name])
+        weight = weigh(
+            document,
+            verdict.operations[name],
+            schema=schema,
+            limits=self.limits,
+            variables=operation.variables or {},
+            surcharges=self._surcharges,
+        )
+        return Judgement([], weight.units) if weight.excess is None else _refused(weight.excess)
 
     def _verdict(self, schema: GraphQLSchema, document: DocumentNode) -> Verdict:
         known = self._verdicts.get(id(document))
@@ -135,7 +152,8 @@ class Desk:
         return self._verdicts.put(id(document), self._judge(schema, document), weight)
 
     def _judge(self, schema: GraphQLSchema, document: DocumentNode) -> Verdict:
-        measured = measure(document, schema, self.limits)
+        self._surcharges = self._surcharges or surcharges(schema)
+        measured = measure(document, schema, self.limits, self._surcharges)
         if measured.excess is not None:
             return Verdict(document, (measured.excess,), measured, {}, {})
         errors = validate(
@@ -155,11 +173,16 @@ class Desk:
         return Verdict(document, (), measured, needs, operations)
 
 
-class JudgeFirst(SchemaExtension):
-    """Takes every operation to the desk before it runs, and gives it a context of its own."""
+def _refused(*errors: GraphQLError) -> Judgement:
+    return Judgement(list(errors), REFUSED_UNITS)
 
-    def __init__(self, desk: Desk) -> None:
+
+class JudgeFirst(SchemaExtension):
+    """Takes every operation to the desk and to the toll before it runs, and gives it a context of its own."""
+
+    def __init__(self, desk: Desk, toll: Toll | None) -> None:
         self._desk = desk
+        self._toll = toll
 
     def on_operation(self) -> Iterator[None]:
         self.execution_context.parse_options["max_tokens"] = self._desk.limits.tokens
@@ -173,8 +196,10 @@ class JudgeFirst(SchemaExtension):
             context.graphql_document = self._desk.document(context.query)
         yield
 
-    def on_validate(self) -> Iterator[None]:
-        self.execution_context.pre_execution_errors = self._desk.refusals(self.execution_context)
+    async def on_validate(self) -> AsyncIterator[None]:
+        judgement = self._desk.judge(self.execution_context)
+        unpaid = None if self._toll is None else await self._toll(self.execution_context.context, judgement.units)
+        self.execution_context.pre_execution_errors = judgement.errors if unpaid is None else [unpaid]
         yield
 
     def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:

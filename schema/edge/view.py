@@ -2,7 +2,7 @@
 
     POST application/json                      one operation per request; no GET, no forms, no batches
     Accept: application/graphql-response+json  4xx for a request that could not be executed, without `data`
-    Accept: application/json, or none          200 for every operation that could be read
+    Accept: application/json, or none          200 for every operation that could be read and paid for
     Accept: text/event-stream                  any operation, subscriptions among them, as server-sent events
     WebSocket graphql-transport-ws             likewise; the older graphql-ws is not spoken
 
@@ -41,7 +41,13 @@ RESPONSE_TYPE = "application/graphql-response+json"
 JSON_TYPE = "application/json"
 CONNECTION_INIT_WAIT = timedelta(seconds=5)
 SUBSCRIPTIONS_PER_CONNECTION_MAX = 10
-STATUS_OF = {ErrorCode.UNAUTHENTICATED: 401, ErrorCode.FORBIDDEN: 403, ErrorCode.INTERNAL: 500}
+STATUS_OF = {
+    ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.RATE_LIMITED: 429,
+    ErrorCode.INTERNAL: 500,
+    ErrorCode.UNAVAILABLE: 503,
+}
 
 C = TypeVar("C", bound=OperationContext)
 ContextFactory = Callable[[Request | WebSocket], Awaitable[C]]
@@ -51,12 +57,21 @@ AuthenticateConnection = Callable[[C, Mapping[str, object]], Awaitable[None]]
 class RequestRefused(Exception):
     """A request that cannot become an operation. A context factory may raise it, for a broken credential say."""
 
-    def __init__(self, status: int, code: ErrorCode, message: str, *, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: ErrorCode,
+        message: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        fields: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.headers = dict(headers or {})
+        self.fields = dict(fields or {})
 
 
 class _Draft(Response):
@@ -111,7 +126,9 @@ class GraphQLView(GraphQL[C, None]):
                 raise RequestRefused(405, ErrorCode.BAD_REQUEST, message, headers={"allow": "POST"})
             return await self.run(request)
         except RequestRefused as refused:
-            return _refusal(request, refused.status, refused.code, refused.message, headers=refused.headers)
+            return _refusal(
+                request, refused.status, refused.code, refused.message, headers=refused.headers, **refused.fields
+            )
         except HTTPException as refused:
             return _refusal(request, refused.status_code, ErrorCode.BAD_REQUEST, refused.reason)
         except Exception as fault:
@@ -210,16 +227,29 @@ class GraphQLView(GraphQL[C, None]):
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         speaks_graphql = isinstance(sub_response, _Draft) and sub_response.speaks_graphql
-        status = 200
-        if speaks_graphql and isinstance(response_data, dict) and "data" not in response_data:
-            status = _status(response_data.get("errors") or [])
-        return _json(orjson.dumps(response_data), status, speaks_graphql=speaks_graphql)
+        status, retry_after = 200, None
+        if isinstance(response_data, dict) and "data" not in response_data:
+            errors = response_data.get("errors") or []
+            retry_after = _retry_after(errors)
+            # Who may not ask now is told so whatever they accept: like a bad credential, that is for the client's and
+            # the proxies' HTTP, and not about the operation.
+            status = _status(errors) if speaks_graphql or retry_after is not None else 200
+        response = _json(orjson.dumps(response_data), status, speaks_graphql=speaks_graphql)
+        if retry_after is not None:
+            response.headers["retry-after"] = retry_after
+        return response
 
 
 def _status(errors: Sequence[Any]) -> int:
     """The status of a request that was not executed, by the first of its errors."""
     code = errors[0].get("extensions", {}).get("code") if errors else None
     return next((status for known, status in STATUS_OF.items() if known == code), 400)
+
+
+def _retry_after(errors: Sequence[Any]) -> str | None:
+    """The seconds to wait, when that is what the first of the errors is about."""
+    extensions = errors[0].get("extensions", {}) if errors else {}
+    return str(extensions["retryAfter"]) if extensions.get("code") == ErrorCode.RATE_LIMITED else None
 
 
 def _refusal(

@@ -7,9 +7,20 @@ from strawberry.schema.exception_handlers import ExceptionHandler
 from models import errors
 from schema.problems import access, administration, buying, catalogue, holds, jobs, notices, tokens
 from schema.problems.access import (
+    ApiKeyNotFound,
+    EmailTaken,
+    InvalidKeyExpiry,
+    InvalidPassword,
+    LastAdministrator,
+    MemberNotFound,
     OrganizationNotFound,
+    PermissionNotGrantable,
     SessionEnded,
+    SignInLocked,
     SignInRefused,
+    SlugTaken,
+    TooManyApiKeys,
+    WrongPassword,
 )
 from schema.problems.administration import InvalidSetting, SettingNotAllowed
 from schema.problems.buying import (
@@ -67,6 +78,7 @@ from schema.problems.tokens import (
 __all__ = [
     "EXCEPTION_HANDLERS",
     "PROBLEMS",
+    "ApiKeyNotFound",
     "BatchRefused",
     "BudgetExceeded",
     "BudgetNotFound",
@@ -78,6 +90,7 @@ __all__ = [
     "CouponNotApplicable",
     "CouponNotFound",
     "CouponNotYetValid",
+    "EmailTaken",
     "HoldNotFound",
     "HoldResolved",
     "HoldTooLong",
@@ -87,7 +100,9 @@ __all__ = [
     "InvalidCoupon",
     "InvalidExpiry",
     "InvalidHoldTime",
+    "InvalidKeyExpiry",
     "InvalidPackage",
+    "InvalidPassword",
     "InvalidRate",
     "InvalidSetting",
     "InvalidTiers",
@@ -95,6 +110,8 @@ __all__ = [
     "InvalidUnits",
     "JobNotFound",
     "JobsDisabled",
+    "LastAdministrator",
+    "MemberNotFound",
     "NoticeNotFound",
     "OperationNotFound",
     "OrganizationNotFound",
@@ -102,6 +119,7 @@ __all__ = [
     "PackageWithdrawn",
     "PaymentMethodNotFound",
     "PaymentMethodRejected",
+    "PermissionNotGrantable",
     "PriceChanged",
     "Problem",
     "PurchaseNotCancellable",
@@ -111,11 +129,15 @@ __all__ = [
     "QuoteUsed",
     "SessionEnded",
     "SettingNotAllowed",
+    "SignInLocked",
     "SignInRefused",
+    "SlugTaken",
     "TokenSystemDisabled",
+    "TooManyApiKeys",
     "WalletBusy",
     "WalletNotFound",
     "WalletSuspended",
+    "WrongPassword",
     "problem_of",
 ]
 

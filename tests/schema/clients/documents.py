@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from models.keys import key_id_of
 from rules.identity import derived_id
 from schema.ids import global_id
 from tests.schema.clients.scene import Scene
@@ -28,6 +29,11 @@ DOCUMENTS: Mapping[str, Document] = {
     "Query.explainBalance": Document(
         "query ($org: ID!) { explainBalance(organizationId: $org) { available } }", ("org",)
     ),
+    "Query.organizations": Document("{ organizations { nodes { id } } }"),
+    "Query.roles": Document("{ roles { role permissions } }"),
+    "Query.platformMembers": Document("{ platformMembers { nodes { id } } }"),
+    "Query.viewerKey": Document("{ viewerKey { name } }"),
+    "Query.apiKeys": Document("query ($org: ID!) { apiKeys(organizationId: $org) { nodes { id } } }", ("org",)),
     "Query.tokenPackages": Document("{ tokenPackages { id } }"),
     "Query.tokenPackage": Document("query ($package: ID!) { tokenPackage(id: $package) { name } }", ("package",)),
     "Query.priceQuote": Document(
@@ -188,6 +194,52 @@ DOCUMENTS: Mapping[str, Document] = {
             __typename } }"""
     ),
     "Mutation.removeTokenRate": Document('mutation { removeTokenRate(input: { operation: "matrix" }) { __typename } }'),
+    "Mutation.createOrganization": Document(
+        """mutation { createOrganization(input: { slug: "matrix", name: "Matrix", contactEmail: "matrix@example.com",
+            idempotencyKey: "matrix" }) { __typename } }"""
+    ),
+    "Mutation.updateOrganization": Document(
+        """mutation ($org: ID!) { updateOrganization(input: {
+            organizationId: $org, address: "1 Matrix Street" }) { __typename } }""",
+        ("org",),
+    ),
+    "Mutation.updateContactData": Document(
+        """mutation ($org: ID!) { updateContactData(input: {
+            organizationId: $org, address: "2 Matrix Street" }) { __typename } }""",
+        ("org",),
+    ),
+    # Of something that is no organization, for the others are still needed.
+    "Mutation.deactivateOrganization": Document(
+        "mutation ($purchase: ID!) { deactivateOrganization(input: { organizationId: $purchase }) { __typename } }",
+        ("purchase",),
+    ),
+    "Mutation.reactivateOrganization": Document(
+        "mutation ($org: ID!) { reactivateOrganization(input: { organizationId: $org }) { __typename } }", ("org",)
+    ),
+    "Mutation.addMember": Document(
+        """mutation ($org: ID!) { addMember(input: { organizationId: $org, email: "matrix@aurora.example",
+            name: "Matrix", role: VIEWER }) { __typename } }""",
+        ("org",),
+    ),
+    "Mutation.setMemberPermissions": Document(
+        "mutation ($ada: ID!) { setMemberPermissions(input: { memberId: $ada, role: VIEWER }) { __typename } }",
+        ("ada",),
+    ),
+    "Mutation.removeMember": Document(
+        "mutation ($ada: ID!) { removeMember(input: { memberId: $ada }) { __typename } }", ("ada",)
+    ),
+    "Mutation.createApiKey": Document(
+        """mutation ($org: ID!) { createApiKey(input: { organizationId: $org, name: "Matrix", scopes: [TOKENS_VIEW],
+            idempotencyKey: "matrix" }) { __typename } }""",
+        ("org",),
+    ),
+    "Mutation.revokeApiKey": Document(
+        "mutation ($key: ID!) { revokeApiKey(input: { apiKeyId: $key }) { __typename } }", ("key",)
+    ),
+    "Mutation.changePassword": Document(
+        """mutation { changePassword(input: {
+            currentPassword: "?", newPassword: "another correct horse" }) { __typename } }"""
+    ),
     "Mutation.signIn": Document(
         'mutation { signIn(input: { email: "nobody@aurora.example", password: "?" }) { __typename } }'
     ),
@@ -198,7 +250,7 @@ DOCUMENTS: Mapping[str, Document] = {
 
 
 def variables_of(document: Document, scene: Scene) -> dict[str, object]:
-    """Aurora's own ids, and the cursor of the feed's very beginning."""
+    """Aurora's own ids, that of the key it makes as "matrix", and the cursor of the feed's very beginning."""
     known = {
         "org": scene.aurora.global_id,
         "package": scene.package,
@@ -212,6 +264,8 @@ def variables_of(document: Document, scene: Scene) -> dict[str, object]:
         "budget": scene.budget,
         "ada": global_id("Viewer", scene.ada.id),
         "start": scene.start,
+        "ada": global_id("Member", scene.ada.id),
+        "key": global_id("ApiKey", key_id_of(scene.aurora.id, "matrix")),
     }
     return {name: known[name] for name in document.variables}
 

@@ -5,7 +5,7 @@ from time import perf_counter
 import pytest
 from graphql import OperationDefinitionNode, get_introspection_query, parse
 
-from schema.edge.limits import Limits, excess_cost, measure
+from schema.edge.limits import Limits, measure, weigh
 from tests.schema.edge import harbour
 from tests.schema.edge.harbour import Context, harbour_schema, problems
 
@@ -146,7 +146,7 @@ def cost_is_exceeded(document: str, variables: dict[str, object]) -> bool:
     assert isinstance(operation, OperationDefinitionNode)
     assert measured.excess is None
     assert measured.page_variables == {"n"}
-    return excess_cost(parsed, operation, schema=CORE, limits=Limits(), variables=variables) is not None
+    return weigh(parsed, operation, schema=CORE, limits=Limits(), variables=variables).excess is not None
 
 
 @pytest.mark.parametrize(
