@@ -229,7 +229,7 @@ async def test_no_hold_lasts_longer_than_thirty_days_in_all(world: World) -> Non
 async def test_a_hold_stops_counting_at_its_instant(world: World) -> None:
     # given
     _, ada = await aurora_with("10")
-    hold = (await does(world, ada, "holdTokens", tokens="6", ttlSeconds=1, idempotencyKey="job"))["hold"]
+    hold = (await does(world, ada, "holdTokens", tokens="6", ttlSeconds=3, idempotencyKey="job"))["hold"]
     assert await balances(world, ada) == ("4.0000", "6.0000")
     before = await movements(world, ada)
 
