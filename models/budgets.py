@@ -72,7 +72,10 @@ WHERE w.id = $1
 """
 
 # Whose tokens an actor may be given a budget of.
-SUBJECTS = {"user": "SELECT 1 FROM users WHERE id = $2 AND organization_id = $1 AND is_active"}
+SUBJECTS = {
+    "user": "SELECT 1 FROM users WHERE id = $2 AND organization_id = $1 AND is_active",
+    "key": "SELECT 1 FROM api_keys WHERE id = $2 AND organization_id = $1 AND revoked_at IS NULL",
+}
 
 # $2 to $4 are the beginnings of the present windows, $5 the instant: a hold whose time is over uses nothing any more,
 # whether or not that was booked.

@@ -12,10 +12,10 @@ from typing import ClassVar
 from uuid import UUID
 
 from models import ledger
-from models.database import transaction
+from models.database import connection, transaction
 from models.deciding import decide_orders
-from models.errors import InvalidHoldTime, Refusal
-from models.intentions import FirstAnswer, Intention
+from models.errors import InvalidHoldTime, OperationNotFound, Refusal
+from models.intentions import FirstAnswer, Intention, recall
 from models.locking import LockedWallet
 from models.outcomes import Held, held_from
 from models.spending import Rated
@@ -201,6 +201,17 @@ def check_seconds(seconds: int) -> None:
     """Raises InvalidHoldTime unless a hold can be asked to last so long; nothing is remembered of such a request."""
     if not HOLD_SECONDS_MIN <= seconds <= HOLD_SECONDS_MAX:
         raise InvalidHoldTime(minimum_seconds=HOLD_SECONDS_MIN, maximum_seconds=HOLD_SECONDS_MAX)
+
+
+async def held_before(order: HoldOrder) -> Held:
+    """What an order without a price is told: what its key was answered before. Raises that refusal again,
+    IdempotencyConflict, and OperationNotFound when the key is new."""
+    assert order.rated is not None
+    async with connection() as db:
+        answer = await recall(db, order.organization_id, order.intention())
+    if answer is None:
+        raise OperationNotFound(operation=order.rated.operation)
+    return held_from(answer)
 
 
 async def settle_hold(order: OrderAboutHold, *, at: datetime) -> Held:

@@ -129,6 +129,11 @@ async def read_rate(db: Connection, rate_id: UUID) -> RateView | None:
     return None if row is None else RateView(*row.values())
 
 
+async def rates_of(db: Connection, operations: Sequence[str], *, at: datetime) -> dict[str, RateView]:
+    """The rates that these operations had at an instant, by their names; those without one are left out."""
+    return {row["operation"]: RateView(*row.values()) for row in await db.fetch(AT, list(operations), at)}
+
+
 async def price_operation(db: Connection, operation: str, units: Decimal, *, at: datetime) -> RatedCost:
     """What units of an operation cost at an instant. Raises OperationNotFound, InvalidUnits."""
     (rated,) = await price_operations(db, ((operation, units),), at=at)
@@ -139,8 +144,7 @@ async def price_operations(
     db: Connection, wanted: Sequence[tuple[str, Decimal]], *, at: datetime
 ) -> tuple[RatedCost, ...]:
     """As `price_operation`, for many (operation, units) in one statement, in their order."""
-    rows = await db.fetch(AT, [operation for operation, _ in wanted], at)
-    rates = {row["operation"]: RateView(*row.values()) for row in rows}
+    rates = await rates_of(db, [operation for operation, _ in wanted], at=at)
     return tuple(_rated(rates.get(operation), operation, units) for operation, units in wanted)
 
 

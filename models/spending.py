@@ -13,10 +13,10 @@ from uuid import UUID
 import orjson
 
 from models import ledger
-from models.database import transaction
+from models.database import connection, transaction
 from models.deciding import decide_orders
-from models.errors import InvalidTokens, Refusal
-from models.intentions import FirstAnswer, Intention
+from models.errors import InvalidTokens, OperationNotFound, Refusal
+from models.intentions import FirstAnswer, Intention, recall
 from models.locking import LockedWallet
 from models.outcomes import Booked, booked, booked_from
 from rules.identity import fingerprint
@@ -99,6 +99,17 @@ class SpendOrder:
 
     def told_again(self, first: FirstAnswer) -> Booked:
         return booked_from(self.intention().told_again(first))
+
+
+async def spent_before(order: SpendOrder) -> Booked:
+    """What an order without a price is told: what its key was answered before. Raises that refusal again,
+    IdempotencyConflict, and OperationNotFound when the key is new."""
+    assert order.rated is not None
+    async with connection() as db:
+        answer = await recall(db, order.organization_id, order.intention())
+    if answer is None:
+        raise OperationNotFound(operation=order.rated.operation)
+    return booked_from(answer)
 
 
 def check_amount(tokens: Decimal) -> None:

@@ -1,6 +1,6 @@
 """Many spends in one call."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Self, TypeAlias
@@ -12,11 +12,13 @@ from models import errors
 from models.batches import BATCH_MAX, spend_all_or_nothing
 from models.deciding import Answer
 from models.outcomes import Booked
-from models.spending import SpendOrder, check_amount
+from models.rates import RateView
+from models.spending import SpendOrder, spent_before
 from rules.permissions import Permission
 from schema.context import Info
 from schema.edge.permissions import requires
 from schema.problems import InvalidBatch, Problem, TokenSystemDisabled, problem_of
+from schema.rated import rates_for
 from schema.scope import refuse_when_disabled
 from schema.spending import SpendTokensInput, SpendTokensResult, SpendTokensSuccess, spend_order
 
@@ -76,20 +78,21 @@ def _result(answer: Answer) -> SpendTokensSuccess | Problem:
     return SpendTokensSuccess.of(answer)
 
 
-def _order_or_refusal(info: Info, input: SpendTokensInput, position: int) -> SpendOrder | errors.Refusal:
+async def _order_or_answer(
+    info: Info, input: SpendTokensInput, rates: Mapping[str, RateView], position: int
+) -> SpendOrder | Answer:
     """What is refused before anything is decided is remembered by nobody, as for a single spend.
 
     Raises BAD_USER_INPUT for a spend that cannot be read at all, and says at which position.
     """
     try:
-        order = spend_order(info, input)
-        check_amount(order.tokens)
+        order = spend_order(info, input, rates)
+        return order if order.tokens > 0 else await spent_before(order)
     except errors.Refusal as refusal:
         return refusal
     except GraphQLError as error:
         error.extensions = {**(error.extensions or {}), "position": position}
         raise
-    return order
 
 
 async def _decide(info: Info, orders: list[SpendOrder], mode: BatchMode) -> list[Answer]:
@@ -111,21 +114,22 @@ class BatchMutations:
         refuse_when_disabled(info)
         if not 1 <= len(input.spends) <= BATCH_MAX:
             raise errors.InvalidBatch(minimum=1, maximum=BATCH_MAX)
-        planned = [_order_or_refusal(info, one, position) for position, one in enumerate(input.spends)]
-        orders = [order for order in planned if isinstance(order, SpendOrder)]
-        if input.mode is BatchMode.ALL_OR_NOTHING and len(orders) < len(planned):
+        rates = await rates_for(info, [one.operation for one in input.spends])
+        planned = [await _order_or_answer(info, one, rates, place) for place, one in enumerate(input.spends)]
+        if input.mode is BatchMode.ALL_OR_NOTHING and any(isinstance(each, errors.Refusal) for each in planned):
             answers = _none_of(planned)
         else:
-            decided = iter(await _decide(info, orders, input.mode))
-            answers = [order if isinstance(order, errors.Refusal) else next(decided) for order in planned]
+            orders = [each for each in planned if isinstance(each, SpendOrder)]
+            decided = iter(await _decide(info, orders, input.mode) if orders else ())
+            answers = [next(decided) if isinstance(each, SpendOrder) else each for each in planned]
         keys = [one.idempotency_key.strip() for one in input.spends]
         return SpendTokensBatchSuccess.of(keys, answers)
 
 
-def _none_of(planned: Sequence[SpendOrder | errors.Refusal]) -> list[Answer]:
+def _none_of(planned: Sequence[SpendOrder | Answer]) -> list[Answer]:
     """The answers to an all-or-nothing batch with requests that nobody could decide: it was not even begun."""
     first = next(place for place, order in enumerate(planned) if isinstance(order, errors.Refusal))
     refusal = planned[first]
     assert isinstance(refusal, errors.Refusal)
     because = errors.BatchRefused(position=first, because=refusal.code)
-    return [order if isinstance(order, errors.Refusal) else because for order in planned]
+    return [because if isinstance(each, SpendOrder) else each for each in planned]

@@ -25,8 +25,8 @@ from schema.pages import BUDGETS, After, Connection, First, key_cursor, page_of,
 from schema.problems import BudgetNotFound, BudgetSubjectNotFound, InvalidTokens, WalletNotFound
 from schema.scope import organization_of, wallet_owner
 
-# What an actor's name begins with, and the type that the API knows it by.
-SUBJECTS = {"user": "Viewer"}
+# What an actor's name begins with, and the types that the API knows it by, first the one it is shown as.
+SUBJECTS = {"user": ("Member", "Viewer"), "key": ("ApiKey",)}
 
 
 @strawberry.type(description="A cap on the tokens that one member or API key uses, with what is used of it now.")
@@ -91,15 +91,16 @@ RemoveSpendBudgetResult: TypeAlias = Annotated[
 def subject_id(actor: str) -> strawberry.ID:
     """The global id of whoever an actor's name stands for."""
     kind, _, key = actor.partition("/")
-    return global_id(SUBJECTS[kind], UUID(key))
+    return global_id(SUBJECTS[kind][0], UUID(key))
 
 
 def actor_of(subject: str) -> str:
     """The actor's name behind a global id. Raises BudgetSubjectNotFound for an id of anything else."""
-    for kind, name in SUBJECTS.items():
-        key = read_id(subject, name)
-        if key is not None:
-            return f"{kind}/{key}"
+    for kind, names in SUBJECTS.items():
+        for name in names:
+            key = read_id(subject, name)
+            if key is not None:
+                return f"{kind}/{key}"
     raise errors.BudgetSubjectNotFound
 
 

@@ -8,7 +8,15 @@ from uuid import UUID
 import strawberry
 
 from models import errors
-from models.holding import CaptureOrder, ExtendOrder, HoldOrder, OrderAboutHold, ReleaseOrder, check_seconds
+from models.holding import (
+    CaptureOrder,
+    ExtendOrder,
+    HoldOrder,
+    OrderAboutHold,
+    ReleaseOrder,
+    check_seconds,
+    held_before,
+)
 from models.holds import HoldView, PartView
 from models.outcomes import Held
 from models.spending import check_amount
@@ -31,11 +39,14 @@ from schema.problems import (
     InsufficientTokens,
     InvalidHoldTime,
     InvalidTokens,
+    InvalidUnits,
+    OperationNotFound,
     TokenSystemDisabled,
     WalletBusy,
     WalletNotFound,
     WalletSuspended,
 )
+from schema.rated import amount_of, rates_for
 from schema.scalars import clean_text, read_key, read_reference
 from schema.scope import refuse_when_disabled, wallet_owner
 
@@ -107,9 +118,15 @@ class Hold(Node):
 
 @strawberry.input(description="Tokens to be reserved, once.")
 class HoldTokensInput:
-    tokens: Decimal = strawberry.field(description="More than 0, at most 4 decimal places.")
     idempotency_key: str = strawberry.field(
         description="Your own name for this hold, 1 to 255 characters. The same key never holds twice."
+    )
+    tokens: Decimal | None = strawberry.field(default=None, description="More than 0, at most 4 decimal places.")
+    operation: str | None = strawberry.field(
+        default=None, description="Or an operation of the rate card, at its price in tokens now, with `units`."
+    )
+    units: Decimal | None = strawberry.field(
+        default=None, description="How many units of the operation: more than 0, at most 6 decimal places."
     )
     ttl_seconds: int = strawberry.field(
         default=HOLD_SECONDS, description="How long it lasts unless it is resolved: 1 second to 30 days."
@@ -206,6 +223,8 @@ HoldTokensResult: TypeAlias = Annotated[
     HoldTokensSuccess
     | InsufficientTokens
     | InvalidTokens
+    | OperationNotFound
+    | InvalidUnits
     | InvalidHoldTime
     | BudgetExceeded
     | WalletSuspended
@@ -293,17 +312,21 @@ class HoldMutations:
         self, info: Info, input: Annotated[HoldTokensInput, strawberry.argument(description="What is reserved.")]
     ) -> HoldTokensResult:
         refuse_when_disabled(info)
-        check_amount(input.tokens)
         check_seconds(input.ttl_seconds)
+        rates = await rates_for(info, [input.operation])
+        tokens, rated = amount_of(rates, input.tokens, input.operation, input.units)
         order = HoldOrder(
             organization_id=wallet_owner(info, input.organization_id),
             key=read_key(input.idempotency_key),
             actor=info.context.caller().name,
             request_id=info.context.request_id,
-            tokens=input.tokens,
+            tokens=tokens,
             seconds=input.ttl_seconds,
             purpose=purpose_of(input.reference_type, input.reference_id, input.description),
+            rated=rated,
         )
+        if tokens == 0:
+            return HoldTokensSuccess.of(await held_before(order))
         return HoldTokensSuccess.of(await _settle(info, order))
 
     @strawberry.mutation(

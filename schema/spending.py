@@ -1,5 +1,6 @@
 """Spending and granting tokens."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Self, TypeAlias
@@ -9,6 +10,7 @@ import strawberry
 from models import granting, spending
 from models.database import retrying
 from models.outcomes import Booked
+from models.rates import RateView
 from models.wallets import ensure_wallet
 from rules.permissions import Permission
 from schema.context import Info
@@ -24,11 +26,14 @@ from schema.problems import (
     InsufficientTokens,
     InvalidExpiry,
     InvalidTokens,
+    InvalidUnits,
+    OperationNotFound,
     TokenSystemDisabled,
     WalletBusy,
     WalletNotFound,
     WalletSuspended,
 )
+from schema.rated import amount_of, rates_for
 from schema.scalars import clean_text, read_key, read_reference
 from schema.scope import refuse_when_disabled, wallet_owner
 
@@ -38,9 +43,15 @@ GRANTABLE = frozenset({LotKind.BONUS, LotKind.PROMO, LotKind.PLAN})
 
 @strawberry.input(description="Tokens to be spent, once.")
 class SpendTokensInput:
-    tokens: Decimal = strawberry.field(description="More than 0, at most 4 decimal places.")
     idempotency_key: str = strawberry.field(
         description="Your own name for this spend, 1 to 255 characters. The same key never spends twice."
+    )
+    tokens: Decimal | None = strawberry.field(default=None, description="More than 0, at most 4 decimal places.")
+    operation: str | None = strawberry.field(
+        default=None, description="Or an operation of the rate card, at its price in tokens now, with `units`."
+    )
+    units: Decimal | None = strawberry.field(
+        default=None, description="How many units of the operation: more than 0, at most 6 decimal places."
     )
     reference_type: str | None = strawberry.field(default=None, description='What they are spent on, such as "report".')
     reference_id: str | None = strawberry.field(default=None, description="Which one.")
@@ -102,6 +113,8 @@ SpendTokensResult: TypeAlias = Annotated[
     SpendTokensSuccess
     | InsufficientTokens
     | InvalidTokens
+    | OperationNotFound
+    | InvalidUnits
     | BudgetExceeded
     | WalletSuspended
     | WalletNotFound
@@ -117,17 +130,19 @@ GrantTokensResult: TypeAlias = Annotated[
 ]
 
 
-def spend_order(info: Info, input: SpendTokensInput) -> spending.SpendOrder:
-    """The order in the words of the models. Raises WalletNotFound."""
+def spend_order(info: Info, input: SpendTokensInput, rates: Mapping[str, RateView]) -> spending.SpendOrder:
+    """The order in the words of the models. Raises WalletNotFound, InvalidTokens, InvalidUnits, BAD_USER_INPUT."""
+    tokens, rated = amount_of(rates, input.tokens, input.operation, input.units)
     return spending.SpendOrder(
         organization_id=wallet_owner(info, input.organization_id),
-        tokens=input.tokens,
+        tokens=tokens,
         key=read_key(input.idempotency_key),
         actor=info.context.caller().name,
         reference_type=read_reference(input.reference_type, "referenceType"),
         reference_id=read_reference(input.reference_id, "referenceId"),
         description=clean_text(input.description, "description", length_max=TEXT_MAX),
         request_id=info.context.request_id,
+        rated=rated,
     )
 
 
@@ -161,8 +176,9 @@ class SpendingMutations:
         self, info: Info, input: Annotated[SpendTokensInput, strawberry.argument(description="What is spent.")]
     ) -> SpendTokensResult:
         refuse_when_disabled(info)
-        order = spend_order(info, input)
-        spending.check_amount(order.tokens)
+        order = spend_order(info, input, await rates_for(info, [input.operation]))
+        if order.tokens == 0:
+            return SpendTokensSuccess.of(await spending.spent_before(order))
         booked = await info.context.product.tills.ask(order, at=info.context.now)
         assert isinstance(booked, Booked)
         return SpendTokensSuccess.of(booked)

@@ -15,7 +15,7 @@ from tests.simulators.world import World, key_of
 
 
 def subject(member: Member) -> str:
-    return global_id("Viewer", member.id)
+    return global_id("Member", member.id)
 
 
 async def caps(

@@ -83,7 +83,7 @@ def used_by(field: str, scene: Scene, org: str) -> dict[str, str]:
         "method": scene.method,
         "hold": scene.hold,
         "budget": scene.budget,
-        "ada": global_id("Viewer", scene.ada.id),
+        "ada": global_id("Member", scene.ada.id),
         "notice": scene.notice,
     }
     return {name: value for name, value in ids.items() if f"${name}" in field}

@@ -45,7 +45,7 @@ def inputs(scene: Scene) -> dict[str, dict[str, Any]]:
         "releaseHold": dict(on_hold),
         "extendHold": dict(on_hold),
         "spendTokensBatch": {"tokens": "5", "idempotencyKey": "bad"},
-        "setSpendBudget": {"subjectId": global_id("Viewer", scene.ada.id), "period": "DAY", "tokens": "5"},
+        "setSpendBudget": {"subjectId": global_id("Member", scene.ada.id), "period": "DAY", "tokens": "5"},
         "removeSpendBudget": {"budgetId": scene.budget},
     }
 
@@ -167,7 +167,7 @@ IDS = {
     "captureHold": ("holdId", "Hold", "HoldNotFound"),
     "releaseHold": ("holdId", "Hold", "HoldNotFound"),
     "extendHold": ("holdId", "Hold", "HoldNotFound"),
-    "setSpendBudget": ("subjectId", "Viewer", "BudgetSubjectNotFound"),
+    "setSpendBudget": ("subjectId", "Member", "BudgetSubjectNotFound"),
     "removeSpendBudget": ("budgetId", "SpendBudget", "BudgetNotFound"),
 }
 
@@ -210,7 +210,7 @@ async def test_ids_of_things_that_never_were_find_nothing(world: World, owner: a
         for name, (field, kind, _) in IDS.items()
         if name != "setSpendBudget"
     }
-    nobody = global_id("Viewer", scene.aurora.id)
+    nobody = global_id("Member", scene.aurora.id)
     answers["setSpendBudget"] = await asked(
         world, scene.ada, "setSpendBudget", altered(scene, "setSpendBudget", subjectId=nobody)
     )

@@ -262,7 +262,6 @@ def variables_of(document: Document, scene: Scene) -> dict[str, object]:
         "hold": scene.hold,
         "placed": global_id("Hold", derived_id("hold", scene.aurora.id, "matrix")),
         "budget": scene.budget,
-        "ada": global_id("Viewer", scene.ada.id),
         "start": scene.start,
         "ada": global_id("Member", scene.ada.id),
         "key": global_id("ApiKey", key_id_of(scene.aurora.id, "matrix")),

@@ -76,7 +76,7 @@ async def a_scene(world: World) -> Scene:
     await gateway_has_told(purchases=1)
     wallet = (await world.data(ENTRIES, ada))["wallet"]
     (invoice,) = wallet["invoices"]["nodes"]
-    budget = {"subjectId": global_id("Viewer", ada.id), "period": "MONTH", "tokens": "1000"}
+    budget = {"subjectId": global_id("Member", ada.id), "period": "MONTH", "tokens": "1000"}
     capped = (await world.data(SET_BUDGET, ada, input=budget))["setSpendBudget"]["budget"]
     hold = {"tokens": "10", "idempotencyKey": "the scene", "ttlSeconds": 86_400}
     held = (await world.data(HOLD, ada, input=hold))["holdTokens"]["hold"]
