@@ -23,6 +23,7 @@ from schema.context import Info
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.edge.schema import EdgeSchema, build_schema, utc_now
+from schema.edge.trusted import TrustedDocuments
 from schema.ids import read_any_id
 from schema.invoices import Invoice, InvoiceQueries
 from schema.nodes import Node
@@ -117,8 +118,16 @@ class Subscription(Subscriptions):
 TYPES = (*(kind for kind, _ in PROBLEMS.values()), Problem, Node)
 
 
-def build(*, introspection: bool = True, clock: Callable[[], datetime] = utc_now) -> EdgeSchema:
-    """The product's schema; `clock` decides when a session has expired."""
+def build(
+    *,
+    introspection: bool = True,
+    clock: Callable[[], datetime] = utc_now,
+    trusted: TrustedDocuments | None = None,
+) -> EdgeSchema:
+    """The product's schema; `clock` decides when a session has expired, `trusted` which documents may be run.
+
+    Raises ManifestRefused when one of them cannot be.
+    """
     return build_schema(
         Query,
         Mutation,
@@ -128,6 +137,7 @@ def build(*, introspection: bool = True, clock: Callable[[], datetime] = utc_now
         exception_handlers=EXCEPTION_HANDLERS,
         introspection=introspection,
         clock=clock,
+        trusted=trusted,
     )
 
 

@@ -14,8 +14,10 @@ from strawberry.schema.exception_handlers import ExceptionHandler
 from strawberry.types import ExecutionContext
 from strawberry.types.scalar import ScalarDefinition
 
+from schema.edge.execution import PlannedExecution
 from schema.edge.limits import Limits
 from schema.edge.masking import mask_faults
+from schema.edge.trusted import TrustedDocuments
 from schema.edge.validation import Desk, JudgeFirst
 
 PAGE_SIZE_MAX = 100
@@ -27,6 +29,8 @@ def utc_now() -> datetime:
 
 class EdgeSchema(strawberry.Schema):
     """A schema whose errors all have a code, and whose faults are logged and masked."""
+
+    desk: Desk
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         # Every error of every transport passes here once, in the list that will be sent. Masking in place leaves no
@@ -45,23 +49,33 @@ def build_schema(
     introspection: bool,
     limits: Limits | None = None,
     clock: Callable[[], datetime] = utc_now,
+    trusted: TrustedDocuments | None = None,
 ) -> EdgeSchema:
     """The schema the view serves. Every context it is executed with must be a `permissions.OperationContext`.
 
     introspection  False also silences "did you mean".
     clock          the present in UTC; decides when a session has expired.
+    trusted        the documents of the frontends. Raises ManifestRefused when one of them cannot be run.
     """
-    desk = Desk(limits or Limits(), introspection=introspection, clock=clock)
-    return EdgeSchema(
+    desk = Desk(limits or Limits(), introspection=introspection, clock=clock, trusted=trusted or TrustedDocuments())
+
+    class Execution(PlannedExecution):
+        library = desk
+
+    schema = EdgeSchema(
         query,
         mutation,
         subscription,
         types=types,
         extensions=[lambda: JudgeFirst(desk)],
         exception_handlers=exception_handlers,
+        execution_context_class=Execution,
         config=StrawberryConfig(
             scalar_map=dict(scalar_map or {}),
             disable_field_suggestions=not introspection,
             relay_max_results=PAGE_SIZE_MAX,
         ),
     )
+    schema.desk = desk
+    desk.trust(schema._schema)
+    return schema

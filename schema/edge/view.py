@@ -1,6 +1,7 @@
 """GraphQL over HTTP, SSE and WebSocket, as the drafts of the GraphQL foundation describe them.
 
     POST application/json                      one operation per request; no GET, no forms, no batches
+    documentId, or persistedQuery              in place of `query`, for the documents in `trusted`
     Accept: application/graphql-response+json  4xx for a request that could not be executed, without `data`
     Accept: application/json, or none          200 for every operation that could be read
     Accept: text/event-stream                  any operation, subscriptions among them, as server-sent events
@@ -152,6 +153,7 @@ class GraphQLView(GraphQL[C, None]):
             ("operationName", str, "a string or null"),
             ("variables", dict, "an object or null"),
             ("extensions", dict, "an object or null"),
+            ("documentId", str, "a string or null"),
         ):
             if not isinstance(body.get(name), kind | None):
                 raise RequestRefused(400, ErrorCode.BAD_REQUEST, f"`{name}` must be {word}.")
@@ -160,7 +162,7 @@ class GraphQLView(GraphQL[C, None]):
             query=body.get("query"),
             variables=body.get("variables"),
             operation_name=body.get("operationName"),
-            extensions=body.get("extensions"),
+            extensions=_with_document_id(body),
             protocol=transport.protocol if transport else "http",
         )
 
@@ -214,6 +216,13 @@ class GraphQLView(GraphQL[C, None]):
         if speaks_graphql and isinstance(response_data, dict) and "data" not in response_data:
             status = _status(response_data.get("errors") or [])
         return _json(orjson.dumps(response_data), status, speaks_graphql=speaks_graphql)
+
+
+def _with_document_id(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The extensions of a request, which also carry the id of its document to where it is looked up."""
+    extensions: dict[str, Any] | None = body.get("extensions")
+    document_id = body.get("documentId")
+    return extensions if document_id is None else {**(extensions or {}), "documentId": document_id}
 
 
 def _status(errors: Sequence[Any]) -> int:
