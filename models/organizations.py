@@ -1,5 +1,6 @@
 """Organisations: Scrip's customers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,6 +14,14 @@ class OrganizationView:
     id: UUID
     slug: str
     name: str
+
+
+async def organizations_by_id(db: Connection, organization_ids: Sequence[UUID]) -> dict[UUID, OrganizationView]:
+    """Active organisations by their ids; what does not exist is left out."""
+    rows = await db.fetch(
+        "SELECT id, slug, name FROM organizations WHERE id = ANY ($1) AND is_active", list(organization_ids)
+    )
+    return {row["id"]: OrganizationView(*row.values()) for row in rows}
 
 
 async def read_organization(db: Connection, organization_id: UUID) -> OrganizationView | None:

@@ -1,5 +1,6 @@
 """The catalogue: packages of tokens on offer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
@@ -33,6 +34,12 @@ async def packages_on_sale(db: Connection) -> list[PackageView]:
     """The active packages in display order."""
     rows = await db.fetch(COLUMNS + "WHERE is_active ORDER BY display_order, name, id LIMIT 200")
     return [PackageView(*row.values()) for row in rows]
+
+
+async def packages_by_id(db: Connection, package_ids: Sequence[UUID]) -> dict[UUID, PackageView]:
+    """Packages by their ids, withdrawn ones included; what does not exist is left out."""
+    rows = await db.fetch(COLUMNS + "WHERE id = ANY ($1)", list(package_ids))
+    return {row["id"]: PackageView(*row.values()) for row in rows}
 
 
 async def read_package(db: Connection, package_id: UUID) -> PackageView | None:

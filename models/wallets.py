@@ -17,7 +17,7 @@ from models.database import Connection, transaction
 from models.errors import WalletNotFound
 from rules.identity import derived_id
 
-WALLET = """
+WALLET_COLUMNS = """
 SELECT w.id, w.organization_id, w.currency, w.price_per_token, w.tax_rate, w.payment_terms_days,
        w.current_balance - coalesce(gone.tokens, 0) AS available, w.held_tokens AS held,
        w.total_purchased, w.total_granted, w.total_consumed,
@@ -29,8 +29,8 @@ LEFT JOIN LATERAL (
     SELECT sum(remaining_tokens - held_tokens) AS tokens FROM token_lots
     WHERE wallet_id = w.id AND NOT is_exhausted AND expires_at <= $2
 ) gone ON true
-WHERE w.organization_id = $1
 """
+WALLET = WALLET_COLUMNS + "WHERE w.organization_id = $1"
 
 ENTRY_COLUMNS = """
 SELECT id, wallet_id, sequence, change_type, change_amount, held_change, balance_before, balance_after, held_after,
@@ -175,6 +175,12 @@ async def read_wallet(db: Connection, organization_id: UUID, *, at: datetime) ->
     return None if row is None else WalletView(**dict(row))
 
 
+async def wallets_by_id(db: Connection, wallet_ids: Sequence[UUID], *, at: datetime) -> dict[UUID, WalletView]:
+    """Wallets as they count at an instant, by their ids; what does not exist is left out."""
+    rows = await db.fetch(WALLET_COLUMNS + "WHERE w.id = ANY ($1)", list(wallet_ids), at)
+    return {row["id"]: WalletView(**dict(row)) for row in rows}
+
+
 async def ensure_wallet(organization_id: UUID, defaults: WalletDefaults) -> None:
     """The organisation has a wallet; two first readers at once make one. Raises WalletNotFound, when
     there is no such organisation."""
@@ -223,14 +229,16 @@ async def read_lots(
     return [LotView(*row.values()) for row in await db.fetch(LOTS, wallet_id, moment, lot_id, limit)]
 
 
-async def read_entry(db: Connection, entry_id: UUID) -> EntryView | None:
-    row = await db.fetch_one(ENTRY_COLUMNS + "WHERE id = $1", entry_id)
-    return None if row is None else EntryView(*row.values())
+async def entries_by_id(db: Connection, entry_ids: Sequence[UUID]) -> dict[UUID, EntryView]:
+    """Entries by their ids; what does not exist is left out."""
+    rows = await db.fetch(ENTRY_COLUMNS + "WHERE id = ANY ($1)", list(entry_ids))
+    return {row["id"]: EntryView(*row.values()) for row in rows}
 
 
-async def read_lot(db: Connection, lot_id: UUID) -> LotView | None:
-    row = await db.fetch_one(LOT_COLUMNS + "WHERE id = $1", lot_id)
-    return None if row is None else LotView(*row.values())
+async def lots_by_id(db: Connection, lot_ids: Sequence[UUID]) -> dict[UUID, LotView]:
+    """Lots by their ids; what does not exist is left out."""
+    rows = await db.fetch(LOT_COLUMNS + "WHERE id = ANY ($1)", list(lot_ids))
+    return {row["id"]: LotView(*row.values()) for row in rows}
 
 
 async def read_draws(db: Connection, entry_ids: Sequence[UUID]) -> dict[UUID, list[DrawView]]:

@@ -5,7 +5,7 @@ It does not know the root types; the composition root passes them in.
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import strawberry
 from graphql import GraphQLError
@@ -61,6 +61,12 @@ def build_schema(
 
     class Execution(PlannedExecution):
         library = desk
+
+        def build_per_event_executor(self, payload: Any) -> Self:
+            executor = super().build_per_event_executor(payload)
+            # An event is as good as an operation: what was loaded for the one before may have changed since.
+            executor.context_value = executor.context_value.for_operation()
+            return executor
 
     schema = EdgeSchema(
         query,
