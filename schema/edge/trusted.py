@@ -48,17 +48,16 @@ class TrustedDocuments:
     def admitted(self, text: str | None, wanted: str | None) -> str | None:
         """The text to run for a request with this text, or this id, or both; None when it has neither.
 
-        Raises PERSISTED_QUERY_NOT_FOUND, UNTRUSTED_DOCUMENT, or BAD_REQUEST when the two are of different documents.
+        An id of the manifest decides, whatever text comes with it: a build writes its documents into the manifest more
+        neatly than into the program. Raises PERSISTED_QUERY_NOT_FOUND, UNTRUSTED_DOCUMENT.
         """
         known = None if wanted is None else self._by_id.get(wanted.removeprefix(PREFIX))
         if known is not None:
-            if text is not None and text != known:
-                raise public_error("`query` is not the document of this id.", ErrorCode.BAD_REQUEST)
             return known
-        if text is None and wanted is not None:
+        if not text and wanted is not None:
             # Apollo's clients look for these very words, and send the text instead.
             raise public_error("PersistedQueryNotFound", ErrorCode.PERSISTED_QUERY_NOT_FOUND)
-        if self.is_enforced and text is not None and text not in self._texts:
+        if self.is_enforced and text and text not in self._texts:
             raise public_error("Only documents of the manifest may be run.", ErrorCode.UNTRUSTED_DOCUMENT)
         return text
 
