@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypeAlias
 
+RATIO_MIN = 0.25
+
 Run: TypeAlias = Callable[[], Awaitable[float]]
 
 
@@ -37,7 +39,10 @@ TINY = Size(warm_ups=0, rounds=1, seconds=1, connections=2, stories=2, together=
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """One line of the table. `ours` and `baseline` are medians per second, `lowest` and `highest` of the pairs."""
+    """One line of the table. `ours` and `baseline` are medians per second, `lowest` and `highest` of the pairs.
+
+    at_least  what the ratio must be; below it something is wrong.
+    """
 
     what: str
     against: str
@@ -46,9 +51,12 @@ class Ratio:
     highest: float
     ours: float
     baseline: float
+    at_least: float = RATIO_MIN
 
 
-async def compare(what: str, ours: Run, against: str, baseline: Run, *, size: Size) -> Ratio:
+async def compare(
+    what: str, ours: Run, against: str, baseline: Run, *, size: Size, at_least: float = RATIO_MIN
+) -> Ratio:
     """The ratio of two runs' rates. Warming up fills the caches and settles the plans."""
     pairs = [(await ours(), await baseline()) for _ in range(size.warm_ups + size.rounds)][size.warm_ups :]
     ratios = [mine / theirs for mine, theirs in pairs]
@@ -60,4 +68,5 @@ async def compare(what: str, ours: Run, against: str, baseline: Run, *, size: Si
         highest=max(ratios),
         ours=median(mine for mine, _ in pairs),
         baseline=median(theirs for _, theirs in pairs),
+        at_least=at_least,
     )

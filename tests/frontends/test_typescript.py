@@ -12,7 +12,7 @@ from embedded import web
 from schema.edge.trusted import read_manifest
 from schema.root import build
 from tests.frontends.conftest import FOLDER
-from tests.frontends.visits import VISIT, a_customer, bought_tokens, visit
+from tests.frontends.visits import VISIT, a_customer, remember_the_order, visit
 from tests.simulators.world import World
 
 OPERATIONS = sorted((FOLDER / "src" / "operations").glob("*.graphql"))
@@ -105,5 +105,5 @@ async def test_the_example_runs_against_the_whole_product(world: World, example:
 
     assert await visit(world, ada, example) == VISIT
 
-    await bought_tokens(world, ada)
+    await remember_the_order(world)
     assert await world.broken_rules() == []
