@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
 from random import Random
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, NewType, TypeVar
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
@@ -20,6 +20,8 @@ from strawberry.schema.config import StrawberryConfig
 from schema.scalars import SCALARS, Cursor
 
 Item = TypeVar("Item")
+Mood = NewType("Mood", str)
+MOODS = {**SCALARS, Mood: strawberry.scalar(name="Mood", serialize=lambda mood: None if mood == "none" else str(mood))}
 calls: list[str] = []
 # What a surprise is made of; most of the time an attribute holds what it should.
 SURPRISE = 0.015
@@ -87,6 +89,7 @@ class Sailor(Thing):
     bonus: Pay | None
     since: datetime
     place: Cursor
+    mood: Mood | None
     afloat: bool
     share: float
     mate: "Sailor | None"
@@ -208,6 +211,7 @@ def a_sailor(chance: Random, key: int, mates: int = 2) -> Sailor:
         bonus=maybe(chance.choice([None, pay])),
         since=maybe(datetime(2026, 1, 1 + key % 28, tzinfo=UTC)),
         place=maybe(Cursor(f"place {key}")),
+        mood=chance.choice([Mood("calm"), Mood("calm"), Mood("none"), None]),
         afloat=maybe(bool(key % 2)),
         share=maybe(key / 4),
         mate=maybe(mate),
@@ -230,7 +234,7 @@ def a_ship(seed: int) -> Ship:
         label="ship",
         captain=maybe(a_sailor(chance, 8)),
         crew=maybe(crew),
-        watch=maybe([*crew, maybe(None)]),
+        watch=maybe([*crew, *chance.choice([[], [], [None]])]),
         quay=maybe(Quay(berths=[Berth(cursor=maybe(Cursor("c")), node=one) for one in crew], nodes=crew)),
         things=maybe([*crew, *cats]),
         aboard=maybe([*crew, *cats]),
@@ -269,4 +273,4 @@ class Subscription:
 
 def fleet_schema(**options: Any) -> strawberry.Schema:
     """The fleet's schema without the edge, so that every error shows its own text."""
-    return strawberry.Schema(Query, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS), **options)
+    return strawberry.Schema(Query, subscription=Subscription, config=StrawberryConfig(scalar_map=MOODS), **options)

@@ -171,6 +171,29 @@ async def test_rows_of_generic_types_have_plans_too(followed: list[str]) -> None
     assert followed == ["Berth", "Sailor"] * 4
 
 
+async def test_every_row_that_fails_is_told_by_its_own_place(
+    followed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship = fleet.a_ship(SOUND)
+    ship.watch = [fleet.a_sailor(Random(SOUND), key, mates=0) for key in (7, 1, 14)]
+    monkeypatch.setattr(fleet, "a_ship", lambda _: ship)
+    operation = Operation("{ ship { watch { badge } } }", {})
+
+    result = await settled(PLANNED, operation, SOUND)
+    ordinary, planned, again = await thrice(operation, SOUND)
+
+    assert planned == again == ordinary
+    assert result.data == {"ship": {"watch": [None, {"badge": "badge 1"}, None]}}
+    assert [error.path for error in result.errors or []] == [["ship", "watch", row, "badge"] for row in (0, 2)]
+    assert "Sailor" in followed
+
+
+async def test_each_type_that_implements_an_interface_has_its_own_plan(followed: list[str]) -> None:
+    assert (await settled(PLANNED, Operation("{ ship { things { __typename label } } }", {}), SOUND)).errors is None
+
+    assert followed == ["Sailor"] * 4 + ["Cat"] * 2
+
+
 async def test_what_is_left_out_by_a_variable_is_planned_for_each_way(made: list[str]) -> None:
     query = (
         "query ($a: Boolean!, $b: Boolean!) { ship { crew { name @skip(if: $a) pay { amount @include(if: $b) } } } }"
