@@ -40,7 +40,8 @@ from schema.edge.recent import Recent
 from schema.edge.trusted import ManifestRefused, TrustedDocuments, wanted_id
 
 # Documents are kept by the length of their text, as their number alone would leave the memory to whoever writes them: a
-# parsed character takes up to 300 bytes, so this is at most 80 MB, and some 300 operations of an ordinary length.
+# parsed character takes up to 300 bytes and its plans as much again, so this is at most 160 MB, and some 300 operations
+# of an ordinary length.
 CHARACTERS_KEPT = 256 * 1024
 VALIDATION_ERRORS_MAX = 5
 # Stands in for a document that is not looked at.
