@@ -39,6 +39,7 @@ from schema.edge.deadline import UVICORN_OPTIONS, DeadlineProtocol
 from schema.edge.graphiql import PATH as GRAPHIQL_PATH
 from schema.edge.graphiql import graphiql_route
 from schema.edge.middleware import harden
+from schema.edge.trusted import ManifestRefused, TrustedDocuments, read_manifest
 from schema.edge.view import GraphQLView
 from schema.root import build
 from schema.routes import Routes
@@ -146,18 +147,33 @@ async def running(settings: Settings, temporal: Client) -> AsyncIterator[Product
         await gateways.aclose()
 
 
+def trusted_documents(settings: Settings) -> TrustedDocuments:
+    """The documents of the manifest, if there is one. Raises ManifestRefused."""
+    if settings.trusted_documents is None:
+        return TrustedDocuments()
+    texts = read_manifest(Path(settings.trusted_documents))
+    return TrustedDocuments(texts, is_enforced=settings.trusted_documents_enforced)
+
+
 def application(settings: Settings, product: Product) -> tuple[ASGIApp, Routes]:
-    """The ASGI application around a running product."""
+    """The ASGI application around a running product. Raises ManifestRefused."""
+    trusted = trusted_documents(settings)
     doorkeeper = Doorkeeper(product)
     routes = Routes(product, doorkeeper)
     view = GraphQLView[Context](
-        build(introspection=settings.introspection_enabled, clock=product.clock, toll=product.tolls.charge),
+        build(
+            introspection=settings.introspection_enabled,
+            clock=product.clock,
+            toll=product.tolls.charge,
+            trusted=trusted,
+        ),
         context_factory=doorkeeper.context_of,
         authenticate_connection=doorkeeper.connect,
         allowed_origins=[origin.strip() for origin in settings.allowed_origins.split(",") if origin.strip()],
     )
     served = [Route("/graphql", view), WebSocketRoute("/graphql", view), *routes.all()]
-    pages = [graphiql_route(WEB)] if settings.graphiql_enabled else []
+    # GraphiQL writes its own documents, beginning with the introspection.
+    pages = [graphiql_route(WEB)] if settings.graphiql_enabled and not trusted.is_enforced else []
     return harden(Starlette(routes=[*served, *pages]), relaxed_paths=[GRAPHIQL_PATH]), routes
 
 
@@ -222,8 +238,12 @@ def main() -> int:
         return 2
     refuse_armed_failpoints(settings)
     configure_logging(settings.log_level, settings.log_file)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings))
+    except ManifestRefused as refused:
+        sys.stderr.write(f"{refused}\n")
+        return 2
     return 0
 
 

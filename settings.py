@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     allowed_origins: str = ""
     introspection_enabled: bool = True
     graphiql_enabled: bool = True
+    trusted_documents: Text = None
+    trusted_documents_enforced: bool = True
 
     # Databases: the application role, the role that owns the tables (migrations), the role for reports.
     database_url: SecretStr = SecretStr("postgresql://scrip_app@127.0.0.1:5432/scrip")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypeAlias
 
+RATIO_MIN = 0.25
+
 Run: TypeAlias = Callable[[], Awaitable[float]]
 
 
@@ -45,7 +47,10 @@ TINY = Size(
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """One line of the table. `ours` and `baseline` are medians per second, `lowest` and `highest` of the pairs."""
+    """One line of the table. `ours` and `baseline` are medians per second, `lowest` and `highest` of the pairs.
+
+    at_least  what the ratio must be; below it something is wrong.
+    """
 
     what: str
     against: str
@@ -54,9 +59,12 @@ class Ratio:
     highest: float
     ours: float
     baseline: float
+    at_least: float = RATIO_MIN
 
 
-async def compare(what: str, ours: Run, against: str, baseline: Run, *, size: Size) -> Ratio:
+async def compare(
+    what: str, ours: Run, against: str, baseline: Run, *, size: Size, at_least: float = RATIO_MIN
+) -> Ratio:
     """The ratio of two runs' rates. Warming up fills the caches and settles the plans."""
     pairs = [(await ours(), await baseline()) for _ in range(size.warm_ups + size.rounds)][size.warm_ups :]
     ratios = [mine / theirs for mine, theirs in pairs]
@@ -68,4 +76,5 @@ async def compare(what: str, ours: Run, against: str, baseline: Run, *, size: Si
         highest=max(ratios),
         ours=median(mine for mine, _ in pairs),
         baseline=median(theirs for _, theirs in pairs),
+        at_least=at_least,
     )

@@ -98,12 +98,12 @@ async def called_at(ports: Sequence[int], tokens: Sequence[str], size: Size, sha
 
 
 @asynccontextmanager
-async def serving(ground: Ground) -> AsyncIterator[int]:
-    """The measured API in a process of its own, on the port it is given, until the block ends."""
+async def serving(ground: Ground, module: str = "benchmarks.api") -> AsyncIterator[int]:
+    """The measured API, or another, in a process of its own, on the port it is given, until the block ends."""
     port = free_port()
     with (ground.folder / "api.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "benchmarks.api", cwd=ground.folder, env=_environment(ground, port), stderr=log
+            sys.executable, "-m", module, cwd=ground.folder, env=_environment(ground, port), stderr=log
         )
         try:
             await _until_answered(process, port)

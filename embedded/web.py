@@ -66,6 +66,20 @@ def build(web: Path = WEB) -> bool:
         return _bundle(web) or installed
 
 
+def install(web: Path) -> bool:
+    """Afterwards node_modules holds what the lock file of a folder says; True when it had to be installed.
+
+    As safe as `build`. Raises WebBuildFailed.
+    """
+    with _alone(web):
+        return _install(web)
+
+
+def run_script(web: Path, name: str) -> None:
+    """A script of the folder's package.json has run to its end. Raises WebBuildFailed with its last words."""
+    _npm(web, "run", name)
+
+
 def _install(web: Path) -> bool:
     stamp, wanted = web / "node_modules" / ".installed", _fingerprint(web, INSTALL_INPUTS)
     if _stamp(stamp) == wanted:

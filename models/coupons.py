@@ -4,7 +4,7 @@ Whether a coupon may be used is asked in two steps: here its time and its limits
 placed, its limits again, under its row's lock (`models.redemptions`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -185,6 +185,11 @@ async def lock_coupon(db: Connection, coupon_id: UUID) -> CouponView:
 async def read_coupon(db: Connection, coupon_id: UUID) -> CouponView | None:
     row = await db.fetch_one(COLUMNS + "WHERE c.id = $1", coupon_id)
     return None if row is None else _view(row)
+
+
+async def coupons_by_id(db: Connection, coupon_ids: Sequence[UUID]) -> dict[UUID, CouponView]:
+    """Coupons by their ids, withdrawn ones included; what does not exist is left out."""
+    return {row["id"]: _view(row) for row in await db.fetch(COLUMNS + "WHERE c.id = ANY ($1)", list(coupon_ids))}
 
 
 async def read_coupons(db: Connection, *, limit: int, before: tuple[datetime, UUID] | None) -> list[CouponView]:

@@ -5,6 +5,7 @@ or the coupon's time meanwhile. It holds a price and nothing else: a coupon that
 is placed is refused then. Whoever places a purchase holds the quote's row, and a constraint lets one purchase have it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -115,6 +116,12 @@ async def read_quote(db: Connection, quote_id: UUID) -> HeldQuote | None:
     """A quote whosever it is; the caller's right to see it must have been asked before."""
     row = await db.fetch_one(COLUMNS + "WHERE q.id = $1", quote_id)
     return None if row is None else _view(row)
+
+
+async def quotes_by_id(db: Connection, quote_ids: Sequence[UUID]) -> dict[UUID, HeldQuote]:
+    """Quotes by their ids, whosever they are; what does not exist is left out."""
+    rows = await db.fetch(COLUMNS + "WHERE q.id = ANY ($1)", list(quote_ids))
+    return {row["id"]: _view(row) for row in rows}
 
 
 def _view(row: Any) -> HeldQuote:

@@ -196,9 +196,10 @@ async def invoice_by_number(db: Connection, number: str) -> InvoiceView | None:
     return _view(await db.fetch_one(COLUMNS + "WHERE i.invoice_number = $1", number))
 
 
-async def invoice_by_id(db: Connection, invoice_id: UUID) -> InvoiceView | None:
-    """As `invoice_by_number`, by its id."""
-    return _view(await db.fetch_one(COLUMNS + "WHERE i.id = $1", invoice_id))
+async def invoices_by_id(db: Connection, invoice_ids: Sequence[UUID]) -> dict[UUID, InvoiceView]:
+    """Invoices by their ids, whosever they are; what does not exist is left out."""
+    rows = await db.fetch(COLUMNS + "WHERE i.id = ANY ($1)", list(invoice_ids))
+    return {row["id"]: _present(row) for row in rows}
 
 
 async def invoices_of_purchases(db: Connection, purchase_ids: list[UUID]) -> dict[UUID, InvoiceView]:

@@ -7,7 +7,7 @@ plain hash protects it; it is compared in constant time, and a key that does not
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -149,6 +149,11 @@ async def find_key(db: Connection, key_id: UUID) -> KeyView | None:
     """A key whosever it is and whether or not it works."""
     row = await db.fetch_one(COLUMNS + "WHERE id = $1", key_id)
     return None if row is None else _view(row)
+
+
+async def keys_by_id(db: Connection, key_ids: Sequence[UUID]) -> dict[UUID, KeyView]:
+    """Keys by their ids, whosever they are and whether or not they work; what does not exist is left out."""
+    return {row["id"]: _view(row) for row in await db.fetch(COLUMNS + "WHERE id = ANY ($1)", list(key_ids))}
 
 
 async def keys_made_by(db: Connection, user_id: UUID, *, at: datetime) -> list[KeyView]:

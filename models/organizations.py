@@ -3,6 +3,7 @@
 A deactivated one keeps everything it has; nobody signs in to it and no key of it works until it is active again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -78,6 +79,12 @@ class OrganizationChange:
 def organization_id_of(key: str) -> UUID:
     """The id of the organisation that is created under a caller's key."""
     return derived_id("organization", "created", key)
+
+
+async def organizations_by_id(db: Connection, organization_ids: Sequence[UUID]) -> dict[UUID, OrganizationView]:
+    """Active organisations by their ids; what does not exist is left out."""
+    rows = await db.fetch(COLUMNS + "WHERE id = ANY ($1) AND is_active", list(organization_ids))
+    return {row["id"]: OrganizationView(*row.values()) for row in rows}
 
 
 async def read_organization(db: Connection, organization_id: UUID) -> OrganizationView | None:

@@ -1,5 +1,6 @@
 """Whose a row is, by the kind of thing and its id: what every look-up by a bare id must ask first."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from models.database import Connection
@@ -19,7 +20,7 @@ TABLES = {
 OWNED = frozenset(TABLES)
 
 
-async def owner_of(db: Connection, kind: str, key: UUID) -> UUID | None:
-    """The organisation a thing belongs to, or None when there is no such thing."""
-    row = await db.fetch_one(f"SELECT organization_id FROM {TABLES[kind]} WHERE id = $1", key)
-    return None if row is None else UUID(str(row["organization_id"]))
+async def owners_of(db: Connection, kind: str, keys: Sequence[UUID]) -> dict[UUID, UUID]:
+    """The organisations that things of one kind belong to, by the things' ids; what does not exist is left out."""
+    rows = await db.fetch(f"SELECT id, organization_id FROM {TABLES[kind]} WHERE id = ANY ($1)", list(keys))
+    return {row["id"]: row["organization_id"] for row in rows}

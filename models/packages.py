@@ -4,7 +4,7 @@ A package is made once by its keeper's key, changed field by field, and withdraw
 of it keeps pointing at it. What was placed before a change is not touched by it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -183,6 +183,12 @@ async def packages_on_sale(db: Connection, *, include_withdrawn: bool = False) -
         ALL_MAX if include_withdrawn else ON_SALE_MAX,
     )
     return [PackageView(*row.values()) for row in rows]
+
+
+async def packages_by_id(db: Connection, package_ids: Sequence[UUID]) -> dict[UUID, PackageView]:
+    """Packages by their ids, withdrawn ones included; what does not exist is left out."""
+    rows = await db.fetch(COLUMNS + "WHERE id = ANY ($1)", list(package_ids))
+    return {row["id"]: PackageView(*row.values()) for row in rows}
 
 
 async def read_package(db: Connection, package_id: UUID) -> PackageView | None:

@@ -3,6 +3,7 @@
 One method of an organisation is its default. Removing one never touches purchases that already use it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -71,10 +72,10 @@ async def read_payment_method(db: Connection, organization_id: UUID, method_id: 
     return PaymentMethodView(*row.values())
 
 
-async def find_payment_method(db: Connection, method_id: UUID) -> PaymentMethodView | None:
-    """An active method whosever it is; the caller's right to see it must have been asked before."""
-    row = await db.fetch_one(COLUMNS + "WHERE id = $1 AND is_active", method_id)
-    return None if row is None else PaymentMethodView(*row.values())
+async def payment_methods_by_id(db: Connection, method_ids: Sequence[UUID]) -> dict[UUID, PaymentMethodView]:
+    """Active methods, whosever they are; the caller's right to see them must have been asked before."""
+    rows = await db.fetch(COLUMNS + "WHERE id = ANY ($1) AND is_active", list(method_ids))
+    return {row["id"]: PaymentMethodView(*row.values()) for row in rows}
 
 
 async def default_payment_method(db: Connection, organization_id: UUID) -> PaymentMethodView:

@@ -335,6 +335,12 @@ async def require_purchase(db: Connection, purchase_id: UUID) -> PurchaseView:
     return _found(await db.fetch_one(COLUMNS + "WHERE id = $1", purchase_id))
 
 
+async def purchases_by_id(db: Connection, purchase_ids: Sequence[UUID]) -> dict[UUID, PurchaseView]:
+    """Purchases by their ids, whosever they are; what does not exist is left out."""
+    rows = await db.fetch(COLUMNS + "WHERE id = ANY ($1)", list(purchase_ids))
+    return {row["id"]: PurchaseView(*row.values()) for row in rows}
+
+
 async def lock_purchase(db: Connection, purchase_id: UUID) -> PurchaseView:
     """As `require_purchase`, with the row locked until the transaction ends."""
     return _found(await db.fetch_one(COLUMNS + "WHERE id = $1 FOR NO KEY UPDATE", purchase_id))

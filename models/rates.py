@@ -123,10 +123,10 @@ async def rate_card(db: Connection) -> list[RateView]:
     return [RateView(*row.values()) for row in rows]
 
 
-async def read_rate(db: Connection, rate_id: UUID) -> RateView | None:
-    """A rate, whether it is in force or was."""
-    row = await db.fetch_one(COLUMNS + "WHERE id = $1", rate_id)
-    return None if row is None else RateView(*row.values())
+async def rates_by_id(db: Connection, rate_ids: Sequence[UUID]) -> dict[UUID, RateView]:
+    """Rates by their ids, whether they are in force or were; what does not exist is left out."""
+    rows = await db.fetch(COLUMNS + "WHERE id = ANY ($1)", list(rate_ids))
+    return {row["id"]: RateView(*row.values()) for row in rows}
 
 
 async def rates_of(db: Connection, operations: Sequence[str], *, at: datetime) -> dict[str, RateView]:

@@ -25,7 +25,7 @@ WHERE {0} GROUP BY s.id
 """
 OF_ONE = SCHEDULES.format("s.ended_at IS NULL AND s.package_id IS NOT DISTINCT FROM $1")
 OF_MANY = SCHEDULES.format("s.ended_at IS NULL AND s.package_id = ANY ($1)")
-BY_ID = SCHEDULES.format("s.id = $1")
+BY_IDS = SCHEDULES.format("s.id = ANY ($1)")
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('scrip/volume/' || $1, 0))"
 VERSIONS = "SELECT count(*) AS made FROM volume_schedules WHERE package_id IS NOT DISTINCT FROM $1"
@@ -67,10 +67,9 @@ async def read_schedule(db: Connection, package_id: UUID | None) -> ScheduleView
     return None if row is None else _view(row)
 
 
-async def schedule_by_id(db: Connection, schedule_id: UUID) -> ScheduleView | None:
-    """A schedule, whether it is in force or was."""
-    row = await db.fetch_one(BY_ID, schedule_id)
-    return None if row is None else _view(row)
+async def schedules_by_id(db: Connection, schedule_ids: Sequence[UUID]) -> dict[UUID, ScheduleView]:
+    """Schedules by their ids, whether they are in force or were; what does not exist is left out."""
+    return {row["id"]: _view(row) for row in await db.fetch(BY_IDS, list(schedule_ids))}
 
 
 async def schedules_of_packages(db: Connection, package_ids: Sequence[UUID]) -> dict[UUID, ScheduleView]:

@@ -19,7 +19,7 @@ from rules.identity import derived_id
 
 # Expired lots and overdue holds count as over, whether or not that has been booked: tokens of an overdue hold are free
 # again, unless their lot has expired as well.
-WALLET = """
+WALLET_COLUMNS = """
 SELECT w.id, w.organization_id, w.currency, w.price_per_token, w.tax_rate, w.payment_terms_days,
        CASE WHEN w.expiration_enabled THEN w.expiration_days END AS validity_days,
        w.current_balance - coalesce(gone.tokens, 0) + coalesce(back.tokens, 0) AS available,
@@ -39,8 +39,8 @@ LEFT JOIN LATERAL (
     FROM token_holds h JOIN token_hold_lots part ON part.hold_id = h.id JOIN token_lots lot ON lot.id = part.lot_id
     WHERE w.held_tokens > 0 AND h.wallet_id = w.id AND h.status = 'HELD' AND h.expires_at <= $2
 ) back ON true
-WHERE w.organization_id = $1
 """
+WALLET = WALLET_COLUMNS + "WHERE w.organization_id = $1"
 
 ENTRY_COLUMNS = """
 SELECT e.id, e.wallet_id, e.sequence, e.change_type, e.change_amount, e.held_change, e.balance_before, e.balance_after,
@@ -168,6 +168,12 @@ async def read_wallet(db: Connection, organization_id: UUID, *, at: datetime) ->
     return None if row is None else WalletView(**dict(row))
 
 
+async def wallets_by_id(db: Connection, wallet_ids: Sequence[UUID], *, at: datetime) -> dict[UUID, WalletView]:
+    """Wallets as they count at an instant, by their ids; what does not exist is left out."""
+    rows = await db.fetch(WALLET_COLUMNS + "WHERE w.id = ANY ($1)", list(wallet_ids), at)
+    return {row["id"]: WalletView(**dict(row)) for row in rows}
+
+
 async def ensure_wallet(organization_id: UUID, defaults: WalletDefaults) -> None:
     """The organisation has a wallet; two first readers at once make one. Raises WalletNotFound, when
     there is no such organisation."""
@@ -199,14 +205,16 @@ async def ensure_wallet(organization_id: UUID, defaults: WalletDefaults) -> None
             raise WalletNotFound
 
 
-async def read_entry(db: Connection, entry_id: UUID) -> EntryView | None:
-    row = await db.fetch_one(ENTRY_COLUMNS + "FROM token_balance_history e WHERE e.id = $1", entry_id)
-    return None if row is None else EntryView(*row.values())
+async def entries_by_id(db: Connection, entry_ids: Sequence[UUID]) -> dict[UUID, EntryView]:
+    """Entries by their ids; what does not exist is left out."""
+    rows = await db.fetch(ENTRY_COLUMNS + "FROM token_balance_history e WHERE e.id = ANY ($1)", list(entry_ids))
+    return {row["id"]: EntryView(*row.values()) for row in rows}
 
 
-async def read_lot(db: Connection, lot_id: UUID) -> LotView | None:
-    row = await db.fetch_one(LOT_COLUMNS + "WHERE id = $1", lot_id)
-    return None if row is None else LotView(*row.values())
+async def lots_by_id(db: Connection, lot_ids: Sequence[UUID]) -> dict[UUID, LotView]:
+    """Lots by their ids; what does not exist is left out."""
+    rows = await db.fetch(LOT_COLUMNS + "WHERE id = ANY ($1)", list(lot_ids))
+    return {row["id"]: LotView(*row.values()) for row in rows}
 
 
 async def read_draws(db: Connection, entry_ids: Sequence[UUID]) -> dict[UUID, list[DrawView]]:

@@ -11,7 +11,7 @@ import strawberry
 from models import errors
 from models.database import connection
 from models.hub import CursorUnknown
-from models.notices import NoticeView, count_unread, mark_read, read_notice, read_notices
+from models.notices import NoticeView, count_unread, mark_read, notices_by_id, read_notices
 from models.topics import Topic
 from rules.permissions import Permission
 from schema.context import Info
@@ -174,8 +174,8 @@ class NoticeSubscriptions:
         try:
             async for event in info.context.product.hub.subscribe(owner, [Topic.NOTICE_RECORDED], seen):
                 async with connection() as db:
-                    view = await read_notice(db, UUID(str(event.body["notice_id"])))
-                if view is not None:
+                    found = await notices_by_id(db, [UUID(str(event.body["notice_id"]))])
+                for view in found.values():
                     yield NoticeReceived(cursor=sequence_cursor(event.seq, of=FEED), notice=Notice.of(view))
         except CursorUnknown:
             raise cursor_unknown() from None

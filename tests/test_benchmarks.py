@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import over_http, purchase_story, spend_transaction
+from benchmarks import lists, over_http, purchase_story, spend_transaction
 from benchmarks.ground import Ground, furnished
 from benchmarks.measuring import TINY, Ratio, Size, compare
 from benchmarks.report import defects, table
@@ -23,8 +23,8 @@ async def ground(cluster: PostgresCluster, database: Database, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("measure", "lines"),
-    [(over_http.measure, 3), (spend_transaction.measure, 3), (purchase_story.measure, 2)],
-    ids=["over HTTP", "spend transaction", "purchase story"],
+    [(over_http.measure, 3), (lists.measure, 3), (spend_transaction.measure, 3), (purchase_story.measure, 2)],
+    ids=["over HTTP", "lists", "spend transaction", "purchase story"],
 )
 async def test_every_benchmark_ends_with_ratios_and_whole_books(
     ground: Ground, measure: Callable[[Ground, Size], Awaitable[list[Ratio]]], lines: int
@@ -61,5 +61,7 @@ async def test_a_ratio_is_the_median_of_the_pairs() -> None:
 def test_a_ratio_below_a_quarter_is_a_defect() -> None:
     slow = Ratio("this", "that", ratio=0.24, lowest=0.2, highest=0.3, ours=24.0, baseline=100.0)
     fair = Ratio("these", "those", ratio=0.25, lowest=0.2, highest=0.3, ours=25.0, baseline=100.0)
+    poor = Ratio("those", "these", ratio=2.9, lowest=2.0, highest=4.0, ours=2.9, baseline=1.0, at_least=3.0)
+    assert defects([poor]) == ["a defect: those has a ratio of 2.900"]
     assert defects([slow, fair]) == ["a defect: this has a ratio of 0.240"]
     assert table([slow]).splitlines()[2] == "| this | that | 0.24 | 0.20 to 0.30 |"

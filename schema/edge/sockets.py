@@ -10,6 +10,7 @@ HTTP. A subscription that is running already runs on until its credential expire
 from collections.abc import Mapping
 from typing import Any, cast
 
+from graphql import GraphQLError
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
@@ -21,6 +22,8 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 
 from schema.edge.masking import FAULT_MESSAGE, ErrorCode, public_error, record_fault
 from schema.edge.permissions import unauthenticated
+from schema.edge.schema import EdgeSchema
+from schema.edge.trusted import wanted_id
 
 CLOSE_REASON_BYTES_MAX = 123
 ID_LENGTH_MAX = 128
@@ -36,6 +39,8 @@ class SocketAdapter(ASGIWebSocketAdapter):
 
 class SocketHandler(BaseGraphQLTransportWSHandler[Any, None]):
     """One connection: init within the time, then at most so many operations at once."""
+
+    schema: EdgeSchema
 
     async def handle_message(self, message: Message) -> None:
         if (defect := _defect(message)) is not None:
@@ -56,9 +61,21 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Any, None]):
         if self.connection_acknowledged and most is not None and len(self.operations) >= most:
             text = f"A connection may run {most} operations at once."
             error = public_error(text, ErrorCode.TOO_MANY_SUBSCRIPTIONS)
-            await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
+            await self._refuse(message, error)
             return
+        if self.connection_acknowledged and message["id"] not in self.operations:
+            payload = message["payload"]
+            try:
+                found = self.schema.desk.trusted.admitted(payload.get("query"), wanted_id(payload))
+            except GraphQLError as refused:
+                await self._refuse(message, refused)
+                return
+            # Strawberry hands on nothing but a text.
+            message = {**message, "payload": {**payload, "query": found or ""}}
         await super().handle_subscribe(message)
+
+    async def _refuse(self, message: SubscribeMessage, error: GraphQLError) -> None:
+        await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
 
     async def run_operation(self, operation: Operation[Any, None]) -> None:
         try:
@@ -93,7 +110,7 @@ def _payload_defect(payload: object) -> str | None:
     if not isinstance(payload, dict):
         return "The payload of subscribe must be an object"
     fields = cast("Mapping[str, object]", payload)
-    if not isinstance(fields.get("query"), str):
+    if not isinstance(fields.get("query"), str) and (fields.get("query") is not None or wanted_id(fields) is None):
         return "query must be a string"
     if not isinstance(fields.get("variables"), dict | None):
         return "variables must be an object or null"

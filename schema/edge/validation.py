@@ -10,11 +10,9 @@ ignored, and everything is let through. Here they are set before it, always; an 
 It does not run resolvers and does not decide which rows they may read.
 """
 
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
 
 from graphql import (
     ASTValidationRule,
@@ -38,48 +36,29 @@ from schema.edge.costs import REFUSED_UNITS, Surcharges, Toll, surcharges
 from schema.edge.limits import Limits, Measure, measure, weigh
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import Guards, Need, OperationContext, has_expired, refusals, unauthenticated
+from schema.edge.plans import Plans
+from schema.edge.recent import Recent
+from schema.edge.trusted import ManifestRefused, TrustedDocuments, wanted_id
 
 # Documents are kept by the length of their text, as their number alone would leave the memory to whoever writes them: a
-# parsed character takes up to 300 bytes, so this is at most 80 MB, and some 300 operations of an ordinary length.
+# parsed character takes up to 300 bytes and its plans as much again, so this is at most 160 MB, and some 300 operations
+# of an ordinary length.
 CHARACTERS_KEPT = 256 * 1024
 VALIDATION_ERRORS_MAX = 5
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-
-
-class Recent(Generic[Key, Value]):
-    """The values asked for most recently, of at most this total weight."""
-
-    def __init__(self, weight_max: int) -> None:
-        self._weight_max = weight_max
-        self._weight = 0
-        self._kept: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
-
-    def get(self, key: Key) -> Value | None:
-        if key not in self._kept:
-            return None
-        self._kept.move_to_end(key)
-        return self._kept[key][0]
-
-    def put(self, key: Key, value: Value, weight: int) -> Value:
-        self._kept[key] = value, weight
-        self._weight += weight
-        while self._weight > self._weight_max:
-            _, (_, lost) = self._kept.popitem(last=False)
-            self._weight -= lost
-        return value
+# Stands in for a document that is not looked at.
+NOTHING = parse("{ __typename }")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is known of a document for good. It holds the document, so that its identity stays taken."""
+    """What is known of a document for good. It holds the document, so that its identity and its nodes' stay taken."""
 
     document: DocumentNode
     errors: tuple[GraphQLError, ...]
     measure: Measure
     needs: dict[str | None, tuple[Need, ...]]
     operations: dict[str | None, OperationDefinitionNode]
+    plans: Plans | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +72,53 @@ class Judgement:
 class Desk:
     """Where the documents of one schema are judged. `clock` gives the present in UTC, to tell expired sessions."""
 
-    def __init__(self, limits: Limits, *, introspection: bool, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, limits: Limits, *, introspection: bool, clock: Callable[[], datetime], trusted: TrustedDocuments
+    ) -> None:
         self.limits = limits
         self.clock = clock
+        self.trusted = trusted
         rules: list[type[ASTValidationRule]] = [*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule]
         self._rules = tuple(rules if introspection else [*rules, NoSchemaIntrospectionCustomRule])
         # Suggestions tell the schema to those who may not introspect it, and take time to think up.
         self._hide_suggestions = not introspection
         self._documents: Recent[str, DocumentNode] = Recent(CHARACTERS_KEPT)
         self._verdicts: Recent[int, Verdict] = Recent(CHARACTERS_KEPT)
+        # Of the manifest: judged when the door opens, and never forgotten.
+        self._trusted_documents: dict[str, DocumentNode] = {}
+        self._trusted_verdicts: dict[int, Verdict] = {}
         self._guards: Guards | None = None
         self._surcharges: Surcharges = {}
 
+    def trust(self, schema: GraphQLSchema) -> None:
+        """Every document of the manifest is judged. Raises ManifestRefused with a line for each that does not pass."""
+        defects = []
+        for name, text in self.trusted.documents():
+            try:
+                document = parse(text, max_tokens=self.limits.tokens)
+            except GraphQLError as error:
+                defects.append(f"{name}: {error.message}")
+                continue
+            verdict = self._judge(schema, document)
+            self._trusted_documents[text] = document
+            self._trusted_verdicts[id(document)] = verdict
+            defects += [f"{_title(document)} ({name}): {error.message}" for error in verdict.errors]
+        if defects:
+            raise ManifestRefused("These trusted documents cannot be run:\n" + "\n".join(f"  {one}" for one in defects))
+
+    def admit(self, operation: ExecutionContext) -> GraphQLError | None:
+        """The operation has the text of the document it asks for; or why it may not run, whatever it is."""
+        extensions = operation.operation_extensions or {}
+        try:
+            wanted = wanted_id({"documentId": extensions.get("documentId"), "extensions": extensions})
+            operation.query = self.trusted.admitted(operation.query, wanted)
+        except GraphQLError as refused:
+            return refused
+        return None
+
     def document(self, text: str) -> DocumentNode | None:
         """The parsed text, or None when it cannot be parsed."""
-        known = self._documents.get(text)
+        known = self._trusted_documents.get(text) or self._documents.get(text)
         if known is not None:
             return known
         try:
@@ -144,8 +155,16 @@ class Desk:
         )
         return Judgement([], weight.units) if weight.excess is None else _refused(weight.excess)
 
+    def plans(self, document: DocumentNode) -> Plans | None:
+        """The plans of a document that was judged; None when it has been forgotten in the meantime."""
+        verdict = self._known(document)
+        return verdict.plans if verdict is not None else None
+
+    def _known(self, document: DocumentNode) -> Verdict | None:
+        return self._trusted_verdicts.get(id(document)) or self._verdicts.get(id(document))
+
     def _verdict(self, schema: GraphQLSchema, document: DocumentNode) -> Verdict:
-        known = self._verdicts.get(id(document))
+        known = self._known(document)
         if known is not None:
             return known
         weight = len(document.loc.source.body) if document.loc else CHARACTERS_KEPT
@@ -155,14 +174,14 @@ class Desk:
         self._surcharges = self._surcharges or surcharges(schema)
         measured = measure(document, schema, self.limits, self._surcharges)
         if measured.excess is not None:
-            return Verdict(document, (measured.excess,), measured, {}, {})
+            return Verdict(document, (measured.excess,), measured, {}, {}, None)
         errors = validate(
             schema, document, self._rules, max_errors=VALIDATION_ERRORS_MAX, hide_suggestions=self._hide_suggestions
         )
         for error in errors:
             error.extensions = {"code": str(ErrorCode.VALIDATION_FAILED), **(error.extensions or {})}
         if errors:
-            return Verdict(document, tuple(errors), measured, {}, {})
+            return Verdict(document, tuple(errors), measured, {}, {}, None)
         self._guards = self._guards or Guards(schema)
         operations = {
             node.name.value if node.name else None: node
@@ -170,7 +189,15 @@ class Desk:
             if isinstance(node, OperationDefinitionNode)
         }
         needs = {name: self._guards.needs(document, node) for name, node in operations.items()}
-        return Verdict(document, (), measured, needs, operations)
+        return Verdict(document, (), measured, needs, operations, Plans(document))
+
+
+def _title(document: DocumentNode) -> str:
+    """The names of a document's operations, for people."""
+    names = [
+        node.name.value for node in document.definitions if isinstance(node, OperationDefinitionNode) and node.name
+    ]
+    return ", ".join(names) or "a document without a name"
 
 
 def _refused(*errors: GraphQLError) -> Judgement:
@@ -183,10 +210,16 @@ class JudgeFirst(SchemaExtension):
     def __init__(self, desk: Desk, toll: Toll | None) -> None:
         self._desk = desk
         self._toll = toll
+        self._untrusted: GraphQLError | None = None
 
     def on_operation(self) -> Iterator[None]:
-        self.execution_context.parse_options["max_tokens"] = self._desk.limits.tokens
-        self.execution_context.context = self.execution_context.context.for_operation()
+        operation = self.execution_context
+        operation.parse_options["max_tokens"] = self._desk.limits.tokens
+        operation.context = operation.context.for_operation()
+        self._untrusted = self._desk.admit(operation)
+        if self._untrusted is not None:
+            # What is said from here goes to the caller on every transport, but only while there is a document.
+            operation.graphql_document, operation._provided_operation_name = NOTHING, None
         yield
 
     def on_parse(self) -> Iterator[None]:
@@ -197,7 +230,10 @@ class JudgeFirst(SchemaExtension):
         yield
 
     async def on_validate(self) -> AsyncIterator[None]:
-        judgement = self._desk.judge(self.execution_context)
+        if self._untrusted is not None:
+            judgement = _refused(self._untrusted)
+        else:
+            judgement = self._desk.judge(self.execution_context)
         unpaid = None if self._toll is None else await self._toll(self.execution_context.context, judgement.units)
         self.execution_context.pre_execution_errors = judgement.errors if unpaid is None else [unpaid]
         yield

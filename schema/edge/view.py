@@ -1,6 +1,7 @@
 """GraphQL over HTTP, SSE and WebSocket, as the drafts of the GraphQL foundation describe them.
 
     POST application/json                      one operation per request; no GET, no forms, no batches
+    documentId, or persistedQuery              in place of `query`, for the documents in `trusted`
     Accept: application/graphql-response+json  4xx for a request that could not be executed, without `data`
     Accept: application/json, or none          200 for every operation that could be read and paid for
     Accept: text/event-stream                  any operation, subscriptions among them, as server-sent events
@@ -169,6 +170,7 @@ class GraphQLView(GraphQL[C, None]):
             ("operationName", str, "a string or null"),
             ("variables", dict, "an object or null"),
             ("extensions", dict, "an object or null"),
+            ("documentId", str, "a string or null"),
         ):
             if not isinstance(body.get(name), kind | None):
                 raise RequestRefused(400, ErrorCode.BAD_REQUEST, f"`{name}` must be {word}.")
@@ -177,7 +179,7 @@ class GraphQLView(GraphQL[C, None]):
             query=body.get("query"),
             variables=body.get("variables"),
             operation_name=body.get("operationName"),
-            extensions=body.get("extensions"),
+            extensions=_with_document_id(body),
             protocol=transport.protocol if transport else "http",
         )
 
@@ -238,6 +240,13 @@ class GraphQLView(GraphQL[C, None]):
         if retry_after is not None:
             response.headers["retry-after"] = retry_after
         return response
+
+
+def _with_document_id(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The extensions of a request, which also carry the id of its document to where it is looked up."""
+    extensions: dict[str, Any] | None = body.get("extensions")
+    document_id = body.get("documentId")
+    return extensions if document_id is None else {**(extensions or {}), "documentId": document_id}
 
 
 def _status(errors: Sequence[Any]) -> int:

@@ -11,8 +11,8 @@ from models.database import Connection
 from schema.ids import global_id
 from tests.builders import Member, Organization, a_member, an_organization, gives
 from tests.schema.clients.documents import answered
+from tests.schema.clients.in_process import counted
 from tests.schema.clients.scene import a_scene, unknown_id
-from tests.schema.test_lists import counted
 from tests.simulators.world import World
 
 BAD = "BAD_USER_INPUT"

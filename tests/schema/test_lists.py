@@ -1,14 +1,12 @@
 """Lists that grow while they are read, and what they cost: a page is a fixed number of statements, however long."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 
-from models.database import Connection
 from tests.builders import Member, Organization, a_member, a_payment_method, an_organization, gives
+from tests.schema.clients.in_process import counted
 from tests.simulators.world import World
 
 SPEND = "mutation ($input: SpendTokensInput!) { spendTokens(input: $input) { __typename } }"
@@ -86,26 +84,6 @@ async def test_purchases_and_invoices_are_walked_while_new_ones_come(world: Worl
 
 
 NAMES = ("purchases", "invoices")
-
-
-@contextmanager
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The statements that reach the database while the block lasts."""
-    statements: list[str] = []
-
-    def counting(name: str) -> None:
-        original = getattr(Connection, name)
-
-        async def wrapper(self: Connection, sql: str, *args: object) -> Any:
-            statements.append(" ".join(sql.split()))
-            return await original(self, sql, *args)
-
-        patch.setattr(Connection, name, wrapper)
-
-    with monkeypatch.context() as patch:
-        for name in ("fetch", "fetch_one", "execute"):
-            counting(name)
-        yield statements
 
 
 async def cost(world: World, member: Member, monkeypatch: pytest.MonkeyPatch, query: str, first: int) -> list[str]:

@@ -19,6 +19,7 @@ from rules.permissions import Permission
 from schema.edge.masking import public_error
 from schema.edge.permissions import public, requires, requires_any
 from schema.edge.schema import EdgeSchema, build_schema
+from schema.edge.trusted import TrustedDocuments
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SECRET = "password=hunter2"
@@ -210,10 +211,18 @@ class Subscription:
 KNOTS = strawberry.scalar(name="Knots", serialize=str, parse_value=_parse_knots)
 
 
-def harbour_schema(*, introspection: bool = True, now: datetime = NOON) -> EdgeSchema:
+def harbour_schema(
+    *, introspection: bool = True, now: datetime = NOON, trusted: TrustedDocuments | None = None
+) -> EdgeSchema:
     """A new schema with caches of its own, at a time that stands still."""
     return build_schema(
-        Query, Mutation, Subscription, scalar_map={Knots: KNOTS}, introspection=introspection, clock=lambda: now
+        Query,
+        Mutation,
+        Subscription,
+        scalar_map={Knots: KNOTS},
+        introspection=introspection,
+        clock=lambda: now,
+        trusted=trusted,
     )
 
 

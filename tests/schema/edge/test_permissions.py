@@ -150,7 +150,7 @@ async def test_events_are_withheld_once_the_session_has_expired() -> None:
     first = await next_of(stream)
 
     # when
-    harbour.contexts[-1].actor = a_sailor(hours_left=-1)
+    harbour.contexts[0].actor = a_sailor(hours_left=-1)
     second = await next_of(stream)
     await stream.aclose()
 
