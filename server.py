@@ -60,6 +60,7 @@ def wallet_defaults(settings: Settings) -> WalletDefaults:
 def options_from(settings: Settings) -> Options:
     return Options(
         token_system_enabled=settings.enable_token_system,
+        background_jobs_enabled=settings.enable_background_jobs,
         low_balance=settings.token_low_balance_threshold,
         critical_balance=settings.token_critical_balance_threshold,
         wallet_defaults=wallet_defaults(settings),

@@ -1,13 +1,14 @@
 """The worker's door: it runs the stories and their activities until SIGTERM, and then finishes what it has begun.
 
 One process serves two task queues: the books (workflows and our own database) and the gateways, whose slow answers may
-not keep the books waiting. It also runs the sequencer of the feed and the dispatcher of facts born in the database.
+not keep the books waiting. It also runs the sequencer of the feed and the dispatcher of facts born in the database, and
+sees to the schedules of the jobs.
 """
 
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ import structlog
 from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -24,6 +26,7 @@ from activities.gateways.protocol import PaymentGateway
 from activities.gateways.registry import build_gateways
 from activities.interceptors import ActivityLogging
 from activities.invoices import render_invoice
+from activities.jobs import JobActivities
 from activities.mail.letters import Letterhead
 from activities.mail.smtp import SmtpAccount, SmtpMailer, SmtpSecurity
 from activities.notices import NoticeActivities
@@ -38,14 +41,16 @@ from models.topics import Topic
 from server import connect_temporal, explained, refuse_armed_failpoints
 from settings import Settings, load_settings
 from workflows.dispatcher import READER_NAME, Dispatcher
+from workflows.jobs import JobWorkflow
 from workflows.late_payment import LatePaymentWorkflow
 from workflows.policies import BOOKS_QUEUE, GATEWAY_QUEUE
 from workflows.purchase import PurchaseWorkflow
+from workflows.schedules import ensure_schedules
 
 GRACE = timedelta(seconds=12)
 CONNECT_PAUSE_MIN = 0.5
 CONNECT_PAUSE_MAX = 10.0
-WORKFLOWS: Sequence[type[Any]] = (PurchaseWorkflow, LatePaymentWorkflow)
+WORKFLOWS: Sequence[type[Any]] = (PurchaseWorkflow, LatePaymentWorkflow, JobWorkflow)
 
 log = structlog.get_logger(__name__)
 Policy = workflow.SandboxImportNotificationPolicy
@@ -89,6 +94,7 @@ def workers(settings: Settings, client: Client, gateways: Mapping[str, PaymentGa
     purchases = PurchaseActivities(seller(settings), utc_now)
     payments = PaymentActivities(gateways, settings.public_url)
     notices = NoticeActivities(mailer(settings), letterhead(settings), utc_now)
+    jobs = JobActivities(utc_now)
     books = Worker(
         client,
         task_queue=BOOKS_QUEUE,
@@ -100,6 +106,7 @@ def workers(settings: Settings, client: Client, gateways: Mapping[str, PaymentGa
             purchases.close_unpaid,
             render_invoice,
             notices.send_notice,
+            jobs.work_a_page,
         ],
         workflow_runner=workflow_runner(),
         interceptors=[ActivityLogging()],
@@ -147,6 +154,30 @@ async def connected(settings: Settings) -> Client:
             pause = min(pause * 2, CONNECT_PAUSE_MAX)
 
 
+async def keep_schedules(client: Client, *, enabled: bool) -> None:
+    """The jobs' schedules are as they should be, as soon as Temporal takes them. The worker does not wait for it."""
+    pause = CONNECT_PAUSE_MIN
+    while True:
+        try:
+            await ensure_schedules(client, enabled=enabled)
+            return
+        except RPCError as error:
+            log.warning("schedules.refused", error=error.status.name, pause_seconds=pause)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, CONNECT_PAUSE_MAX)
+
+
+@asynccontextmanager
+async def in_the_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """The work goes on beside the block and ends with it at the latest."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
 @asynccontextmanager
 async def on_duty(settings: Settings, client: Client) -> AsyncIterator[None]:
     """Everything the worker does, for as long as the block lasts; the database must be open."""
@@ -160,6 +191,8 @@ async def on_duty(settings: Settings, client: Client) -> AsyncIterator[None]:
             reader.start()
             stack.push_async_callback(reader.stop)
         await stack.enter_async_context(working(settings, client))
+        schedules = keep_schedules(client, enabled=settings.enable_background_jobs)
+        await stack.enter_async_context(in_the_background(schedules))
         yield
 
 

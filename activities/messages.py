@@ -94,3 +94,56 @@ class Notice:
     purchase_id: str
     kind: str
     deadline: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobStep:
+    """One page of a scheduled job: which job, and behind which place it goes on; None for its beginning."""
+
+    name: str
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """What came of one page.
+
+    looked_at, changed   of whatever the job is about: wallets, rules.
+    failed               how many could not be dealt with and wait for the next run; the log says why.
+    findings             what a person has to see, a line each.
+    after                where the next page begins; None when there is none.
+    """
+
+    looked_at: int = 0
+    changed: int = 0
+    failed: int = 0
+    findings: tuple[str, ...] = ()
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """What came of a run, the sums of its pages; at most a hundred findings are kept."""
+
+    looked_at: int = 0
+    changed: int = 0
+    failed: int = 0
+    findings: tuple[str, ...] = ()
+
+    def with_page(self, page: JobPage) -> "JobReport":
+        return JobReport(
+            self.looked_at + page.looked_at,
+            self.changed + page.changed,
+            self.failed + page.failed,
+            (*self.findings, *page.findings)[:100],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A run of a job, or the rest of one: `so_far` is what came of the pages before `after`."""
+
+    name: str
+    after: str | None = None
+    so_far: JobReport = JobReport()
+    pages_per_history: int = 100

@@ -118,8 +118,8 @@ async def _take_out(db: Connection, wallet: LockedWallet, order: AdjustmentOrder
         answer = booked(wallet.id, movement)
     except NotEnough as short:
         answer = InsufficientTokens(needed=short.needed, available=short.available)
-    await end_holds(db, wallet, sheet.ended(), resolved_by=SCRIP_ITSELF)
-    await budgets.give_back(db, wallet, sheet.ended())
+    await end_holds(db, wallet, sheet.ended, resolved_by=SCRIP_ITSELF)
+    await budgets.give_back(db, wallet, sheet.ended)
     told = answer_text(answer if isinstance(answer, Refusal) else answer.as_answer())
     await ledger.post(db, wallet, ledger.Books(tuple(postings), ((order.intention(), told),)))
     return answer

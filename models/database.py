@@ -72,13 +72,17 @@ class Connection:
     Errors are asyncpg's own (`UniqueViolationError`, `CheckViolationError` …).
     """
 
-    __slots__ = ("_proxy",)
+    __slots__ = ("_proxy", "_seconds")
 
-    def __init__(self, proxy: "PoolConnectionProxy[Row] | asyncpg.Connection[Row]") -> None:
+    def __init__(
+        self, proxy: "PoolConnectionProxy[Row] | asyncpg.Connection[Row]", *, seconds: float | None = None
+    ) -> None:
+        """`seconds` is how long `fetch` may take when it is not the limit that holds for all."""
         self._proxy = proxy
+        self._seconds = seconds
 
     async def fetch(self, sql: str, *args: object) -> list[Row]:
-        return await self._proxy.fetch(sql, *args)
+        return await self._proxy.fetch(sql, *args, timeout=self._seconds)
 
     async def fetch_one(self, sql: str, *args: object) -> Row | None:
         """The first row, or None when there is none."""
@@ -209,6 +213,15 @@ async def transaction() -> AsyncIterator[Connection]:
             yield Connection(proxy)
         finally:
             connections.reset(token)
+
+
+@asynccontextmanager
+async def patient(seconds: int) -> AsyncIterator[Connection]:
+    """A transaction for reading whose `fetch` may take so many seconds, for questions about all of the books."""
+    async with transaction() as db:
+        await db.execute(f"SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = '{seconds:d}s'")
+        # A little more than the server's own limit, as everywhere.
+        yield Connection(db._proxy, seconds=seconds + 2.0)
 
 
 @asynccontextmanager

@@ -93,8 +93,8 @@ async def put(
                 request_id=request_id,
             )
         )
-    await end_holds(db, wallet, sheet.ended(), resolved_by=SCRIP_ITSELF)
-    await budgets.give_back(db, wallet, sheet.ended())
+    await end_holds(db, wallet, sheet.ended, resolved_by=SCRIP_ITSELF)
+    await budgets.give_back(db, wallet, sheet.ended)
     answers = () if intention is None else ((intention, _answer(wallet, postings[-1])),)
     fresh = frozenset(one.lot.id for one in incoming)
     await ledger.post(db, wallet, ledger.Books((*ledger.settled_postings(settled), *postings), answers, fresh))

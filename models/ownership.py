@@ -12,6 +12,7 @@ TABLES = {
     "Purchase": "token_purchases",
     "Invoice": "token_invoices",
     "PaymentMethod": "payment_methods",
+    "Notice": "notices",
 }
 OWNED = frozenset(TABLES)
 

@@ -8,3 +8,4 @@ class Topic(StrEnum):
     WALLET_ADMINISTERED = "wallet.administered"
     PURCHASE_CHANGED = "purchase.changed"
     GATEWAY_EVENT = "gateway.event"
+    NOTICE_RECORDED = "notice.recorded"

@@ -71,6 +71,8 @@ class Sheet:
         self.sequence = wallet.sequence
         self.holds = {hold.id: hold for hold in wallet.holds}
         self.movements: list[Movement] = []
+        # The holds that were overdue, as they ended when the sheet was settled.
+        self.ended: list[Hold] = []
         self._wallet = wallet
         self._lots = {lot.id: lot for lot in wallet.lots}
         self._usable = sorted((lot for lot in wallet.lots if lot.counts(at)), key=burn_order)
@@ -83,10 +85,6 @@ class Sheet:
         return replace(
             self._wallet, available=self.available, held=self.held, sequence=self.sequence, lots=lots, holds=holds
         )
-
-    def ended(self) -> tuple[Hold, ...]:
-        """The holds that were overdue, as they ended when the sheet was settled."""
-        return tuple(self.holds[hold.id] for hold in self._wallet.holds if hold.is_overdue(self.at))
 
     def spendable(self) -> Decimal:
         """What may be spent or held now."""
@@ -158,17 +156,29 @@ class Sheet:
             if self._lots[part.lot_id].has_expired(occurred_at):
                 self._expire(part.lot_id, occurred_at)
 
-    def settle(self) -> None:
-        """What was over before now is written down at its own instant: holds end, and lots expire."""
-        overdue = [(hold.expires_at, 0, hold.id) for hold in self.holds.values() if hold.is_overdue(self.at)]
-        over = [(lot.expires_at, 1, lot.id) for lot in self._wallet.lots if lot.expires_at and lot.has_expired(self.at)]
-        for instant, is_lot, key in sorted([*overdue, *over]):
+    def settle(self, *, at_most: int | None = None) -> int:
+        """What was over before now is written down at its own instant: holds end, and lots expire.
+
+        The earliest come first, `at_most` so many of them. Returns how many there were.
+        """
+        holds = [hold for hold in self.holds.values() if hold.is_overdue(self.at)]
+        coming_back = {part.lot_id for hold in holds for part in hold.parts}
+        overdue = [(hold.expires_at, 0, hold.id) for hold in holds]
+        over = [
+            (lot.expires_at, 1, lot.id)
+            for lot in self._lots.values()
+            if lot.expires_at is not None and lot.expires_at <= self.at and (lot.free > 0 or lot.id in coming_back)
+        ]
+        due = sorted([*overdue, *over])[:at_most]
+        for instant, is_lot, key in due:
             if is_lot:
                 self._expire(key, instant)
                 continue
             hold = self.holds[key]
             self.give_back(hold, hold.parts, occurred_at=instant)
             self.holds[key] = replace(hold, status=HoldStatus.EXPIRED, resolved_at=instant)
+            self.ended.append(self.holds[key])
+        return len(due)
 
     def _expire(self, lot_id: UUID, instant: datetime) -> None:
         free = self._lots[lot_id].free

@@ -143,7 +143,7 @@ def decide(wallet: WalletState, requests: Sequence[Request], at: datetime, usage
     """What each request gets, in order. `usage` is added to by what is used; without it there are no budgets."""
     sheet, usage = Sheet(wallet, at), usage or Usage((), {})
     sheet.settle()
-    ended = sheet.ended()
+    ended = tuple(sheet.ended)
     for hold in ended:
         usage.add(hold.actor, -hold.tokens, hold.held_at)
     settled = tuple(sheet.movements)

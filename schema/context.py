@@ -25,6 +25,7 @@ class Options:
     """The settings that resolvers need; windows and intervals are those of the purchase story."""
 
     token_system_enabled: bool
+    background_jobs_enabled: bool
     low_balance: Decimal
     critical_balance: Decimal
     wallet_defaults: WalletDefaults

@@ -11,6 +11,7 @@ from rules.entries import EntryKind
 from rules.explanations import LotState
 from rules.holding import CaptureExcess, HoldStatus
 from rules.lots import LotKind
+from rules.notices import NoticeKind
 from rules.purchases import PurchaseStatus, PurchaseType
 from rules.terms import WalletSetting
 
@@ -70,6 +71,11 @@ _shown(
         WalletSetting.PAYMENT_TERMS_DAYS: "Days until an invoice is due.",
         WalletSetting.VALIDITY_DAYS: "Days until bought tokens expire.",
     },
+)
+_shown(
+    NoticeKind,
+    "What a notice tells.",
+    {NoticeKind.TOKENS_EXPIRING: "Tokens of a lot will probably be lost when it expires."},
 )
 _shown(
     PurchaseStatus,
@@ -132,6 +138,7 @@ __all__ = [
     "HoldStatus",
     "LotKind",
     "LotState",
+    "NoticeKind",
     "PurchaseStatus",
     "PurchaseType",
     "WalletSetting",

@@ -12,6 +12,7 @@ import strawberry
 from models.database import Connection, connection
 from models.holds import read_hold
 from models.invoices import invoice_by_id
+from models.notices import read_notice
 from models.organizations import read_organization
 from models.ownership import OWNED, owner_of
 from models.packages import read_package
@@ -28,11 +29,14 @@ from schema.context import Info
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.edge.schema import EdgeSchema, build_schema, utc_now
+from schema.entries import Lot, WalletEntry
 from schema.explanations import ExplanationQueries
 from schema.holds import Hold, HoldMutations
 from schema.ids import read_any_id
 from schema.invoices import Invoice, InvoiceQueries
+from schema.jobs import JobMutations, JobQueries
 from schema.nodes import Node
+from schema.notices import Notice, NoticeMutations, NoticeQueries, NoticeSubscriptions
 from schema.packages import PackageQueries, TokenPackage
 from schema.payment_methods import PaymentMethod, PaymentMethodMutations
 from schema.problems import EXCEPTION_HANDLERS, PROBLEMS, Problem
@@ -40,7 +44,7 @@ from schema.purchases import Purchase, PurchaseQueries, visible_purchase
 from schema.scalars import SCALARS
 from schema.spending import SpendingMutations
 from schema.updates import Subscriptions
-from schema.wallets import Lot, WalletEntry, WalletQueries, wallet_of
+from schema.wallets import WalletQueries, wallet_of
 
 NODES_MAX = 100
 PRINTED = Path(__file__).with_name("schema.graphql")
@@ -69,7 +73,7 @@ async def find_node(info: Info, id: str) -> Node | None:
 
 
 async def find_owned(info: Info, db: Connection, kind: str, key: UUID) -> Node | None:
-    """A wallet, an entry, a lot, an invoice or a payment method of an organisation the caller may see."""
+    """A wallet, an entry, a lot, an invoice, a payment method or a notice of an organisation the caller may see."""
     owner = await owner_of(db, kind, key)
     if owner is None or not info.context.caller().may_see(owner):
         return None
@@ -87,13 +91,24 @@ async def find_owned(info: Info, db: Connection, kind: str, key: UUID) -> Node |
     if kind == "Hold":
         hold = await read_hold(db, key, at=info.context.now)
         return None if hold is None else Hold.of(hold)
+    if kind == "Notice":
+        notice = await read_notice(db, key)
+        return None if notice is None else Notice.of(notice)
     method = await find_payment_method(db, key)
     return None if method is None else PaymentMethod.of(method)
 
 
 @strawberry.type(description="Everything that can be read.")
 class Query(
-    AccessQueries, WalletQueries, ExplanationQueries, PackageQueries, PurchaseQueries, InvoiceQueries, BudgetQueries
+    AccessQueries,
+    WalletQueries,
+    ExplanationQueries,
+    PackageQueries,
+    PurchaseQueries,
+    InvoiceQueries,
+    BudgetQueries,
+    NoticeQueries,
+    JobQueries,
 ):
     @strawberry.field(
         description="Anything by its global id. Null when there is none or it is not the caller's.",
@@ -118,14 +133,23 @@ class Query(
 
 @strawberry.type(description="Everything that can be changed.")
 class Mutation(
-    AccessMutations, BuyingMutations, SpendingMutations, BatchMutations, HoldMutations, BudgetMutations,
-    AdjustingMutations, AdministrationMutations, PaymentMethodMutations,
-):  # fmt: skip
+    AccessMutations,
+    BuyingMutations,
+    SpendingMutations,
+    BatchMutations,
+    HoldMutations,
+    BudgetMutations,
+    AdjustingMutations,
+    AdministrationMutations,
+    PaymentMethodMutations,
+    NoticeMutations,
+    JobMutations,
+):
     pass
 
 
 @strawberry.type(description="Everything that can be watched.")
-class Subscription(Subscriptions):
+class Subscription(Subscriptions, NoticeSubscriptions):
     pass
 
 

@@ -111,7 +111,7 @@ class Subscriptions:
             async for event in info.context.product.hub.subscribe(owner, WALLET_TOPICS, seen):
                 yield WalletUpdate.of(event)
         except CursorUnknown:
-            raise _cursor_unknown() from None
+            raise cursor_unknown() from None
 
     @strawberry.subscription(
         description="A purchase now and at each step, until it has ended. An error when it is not the caller's.",
@@ -148,9 +148,10 @@ class Subscriptions:
                 return
 
 
-def _cursor_unknown() -> Exception:
+def cursor_unknown() -> Exception:
+    """The error for a place in the feed from which nothing can be continued."""
     return public_error(
-        "The feed no longer keeps this place. Read the wallet again and start without after.",
+        "The feed no longer keeps this place. Read again what you show and start without after.",
         ErrorCode.CURSOR_UNKNOWN,
         field="after",
     )

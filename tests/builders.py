@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from models.granting import GrantOrder, grant
 from models.holding import HoldOrder, ReleaseOrder, settle_hold
 from models.invoices import Seller
 from models.locking import lock_wallet
+from models.notices import NewNotice, record
 from models.passwords import hash_password
 from models.payment_methods import NewPaymentMethod, add_payment_method
 from models.purchases import PurchaseOrder, PurchaseView, place
@@ -21,6 +22,7 @@ from models.wallets import WalletDefaults, ensure_wallet
 from rules.budgets import BudgetPeriod
 from rules.identity import derived_id
 from rules.lots import LotKind
+from rules.notices import NoticeKind
 from rules.payments import PaymentReport, PaymentStatus
 from schema.ids import global_id, read_id
 
@@ -218,6 +220,21 @@ async def sets_a_budget(
     async with transaction() as db:
         wallet = await lock_wallet(db, organization.id, at=at)
         return (await set_budget(db, wallet, order, at=at)).id
+
+
+async def a_notice(
+    organization: Organization, lot: str, *, level: int = 30, tokens: str = "12", expires_at: datetime | None = None
+) -> str:
+    """A notice that tokens of a lot, by its global id, will probably be lost; returns its global id."""
+    key = read_id(lot, "Lot")
+    assert key is not None
+    ends = expires_at or datetime.now(UTC) + timedelta(days=level)
+    notice = NewNotice(
+        organization.id, NoticeKind.TOKENS_EXPIRING, "lot", key, level=level, tokens=Decimal(tokens), expires_at=ends
+    )
+    async with transaction() as db:
+        await record(db, notice)
+    return global_id("Notice", notice.id)
 
 
 async def an_order(

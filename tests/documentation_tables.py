@@ -9,9 +9,10 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from graphql import GraphQLObjectType
+from graphql import GraphQLObjectType, GraphQLUnionType, get_named_type
 
 from activities.gateways.sandbox_provider.methods import METHODS
+from activities.jobs import JOBS
 from models.errors import all_refusals
 from models.reconciliation import RULES
 from schema.problems import PROBLEMS
@@ -53,9 +54,39 @@ def append_only_tables() -> list[str]:
     return [", ".join(f"`{table}`" for table in guards.APPEND_ONLY)]
 
 
+def jobs() -> list[str]:
+    """Every scheduled job, when it runs and what it does."""
+    lines = [row(f"`{job.name}`", job.timetable.in_words(), job.does) for job in JOBS]
+    return [row("job", "when", "what it does"), "|---|---|---|", *lines]
+
+
+def switched_off() -> list[str]:
+    """What each mutation does while the token system is switched off."""
+    assert CORE.mutation_type is not None
+    answers = {name: get_named_type(field.type) for name, field in CORE.mutation_type.fields.items()}
+    refused = [
+        name
+        for name, answer in answers.items()
+        if isinstance(answer, GraphQLUnionType) and "TokenSystemDisabled" in {kind.name for kind in answer.types}
+    ]
+    going_on = [name for name in answers if name not in refused]
+    listed = [", ".join(f"`{name}`" for name in sorted(names)) for names in (refused, going_on)]
+    return [
+        row("while the switch is off", "mutations"),
+        "|---|---|",
+        row("answer `TokenSystemDisabled`", listed[0]),
+        row("go on", listed[1]),
+    ]
+
+
 WRITTEN = {
     "docs/frontend.md": {"problems": problems},
-    "docs/operations.md": {"append-only tables": append_only_tables, "sandbox methods": sandbox_methods},
+    "docs/operations.md": {
+        "append-only tables": append_only_tables,
+        "jobs": jobs,
+        "sandbox methods": sandbox_methods,
+        "switched off": switched_off,
+    },
     "docs/finance.md": {"rules of the books": rules_of_the_books},
 }
 

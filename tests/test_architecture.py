@@ -50,6 +50,7 @@ WRITERS = {
     "feed_cursors": {"models.reader"},
     "effects": {"models.effects"},
     "gateway_events": {"models.gateway_events"},
+    "notices": {"models.notices"},
 }
 WRITES = re.compile(r"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+([a-z_]+)\b")
 

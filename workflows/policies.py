@@ -4,6 +4,8 @@ BOOKS       our own database: tried until it succeeds, for once the money has mo
 CHARGE      a buyer is waiting, and every try carries the same key; after half an hour the payment is looked up instead.
 GATEWAY     asking a gateway for the truth: patient, until it answers.
 PAPER       rendering the invoice: tried until it succeeds; the invoice itself is already issued.
+JOBS        a page of a scheduled job: work that has died is noticed within half a minute. After half an hour of failing
+            the run ends, so that people see it, and the next run tries again.
 LETTERS     people like to be told, but no story waits for the post for ever: a day, then the letter is given up.
 """
 
@@ -20,6 +22,7 @@ class StepOptions(TypedDict, total=False):
     task_queue: str
     start_to_close_timeout: timedelta
     schedule_to_close_timeout: timedelta
+    heartbeat_timeout: timedelta
     retry_policy: RetryPolicy
 
 
@@ -50,6 +53,13 @@ GATEWAY: StepOptions = {
 }
 
 PAPER: StepOptions = {"start_to_close_timeout": timedelta(seconds=10), "retry_policy": PATIENT}
+
+JOBS: StepOptions = {
+    "start_to_close_timeout": timedelta(minutes=15),
+    "heartbeat_timeout": timedelta(seconds=30),
+    "schedule_to_close_timeout": timedelta(minutes=30),
+    "retry_policy": PATIENT,
+}
 
 LETTERS: StepOptions = {
     "start_to_close_timeout": timedelta(seconds=40),

@@ -8,6 +8,8 @@
     ├── holds:  HoldNotFound, HoldResolved, HoldTooLong, InvalidHoldTime, CaptureExceedsHold, BudgetExceeded,
     │           BudgetNotFound, BudgetSubjectNotFound, WalletBusy, BatchRefused, InvalidBatch
     ├── access: OrganizationNotFound, SignInRefused, SessionEnded
+    ├── jobs: JobNotFound, JobsDisabled
+    ├── notices: NoticeNotFound
     └── administration: InvalidSetting, SettingNotAllowed
 
 A refusal is an answer, not a fault: nothing moved, and the caller is told why in fields, not in prose. Refusals of
@@ -42,6 +44,8 @@ from models.errors.holds import (
     InvalidHoldTime,
     WalletBusy,
 )
+from models.errors.jobs import JobNotFound, JobsDisabled
+from models.errors.notices import NoticeNotFound
 from models.errors.refusals import Refusal, all_refusals, refusal_as_answer, refusal_from_answer
 from models.errors.tokens import (
     IdempotencyConflict,
@@ -69,6 +73,9 @@ __all__ = [
     "InvalidHoldTime",
     "InvalidSetting",
     "InvalidTokens",
+    "JobNotFound",
+    "JobsDisabled",
+    "NoticeNotFound",
     "OrganizationNotFound",
     "PackageNotFound",
     "PackageWithdrawn",

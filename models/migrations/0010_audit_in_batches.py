@@ -80,7 +80,7 @@ END $$
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0005_holds")]
+    dependencies = [("models", "0009_notices")]
 
     operations = [
         ops.RunSQL(CHAIN_STATEMENT, "DROP FUNCTION chain_audit_statement()"),

@@ -7,4 +7,5 @@ TABLE_MODULES = (
     "models.tables.buying",
     "models.tables.spine",
     "models.tables.arrangements",
+    "models.tables.notices",
 )

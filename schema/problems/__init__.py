@@ -5,7 +5,7 @@ from typing import Any
 from strawberry.schema.exception_handlers import ExceptionHandler
 
 from models import errors
-from schema.problems import access, administration, buying, holds, tokens
+from schema.problems import access, administration, buying, holds, jobs, notices, tokens
 from schema.problems.access import (
     OrganizationNotFound,
     SessionEnded,
@@ -34,6 +34,8 @@ from schema.problems.holds import (
     InvalidHoldTime,
     WalletBusy,
 )
+from schema.problems.jobs import JobNotFound, JobsDisabled
+from schema.problems.notices import NoticeNotFound
 from schema.problems.problem import Problem, Shown
 from schema.problems.tokens import (
     IdempotencyConflict,
@@ -63,6 +65,9 @@ __all__ = [
     "InvalidHoldTime",
     "InvalidSetting",
     "InvalidTokens",
+    "JobNotFound",
+    "JobsDisabled",
+    "NoticeNotFound",
     "OrganizationNotFound",
     "PackageNotFound",
     "PackageWithdrawn",
@@ -88,6 +93,8 @@ PROBLEMS: Shown = {
     **holds.PROBLEMS,
     **access.PROBLEMS,
     **administration.PROBLEMS,
+    **jobs.PROBLEMS,
+    **notices.PROBLEMS,
 }
 
 

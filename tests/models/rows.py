@@ -38,9 +38,10 @@ OF_ONE_TABLE = {
     ("payments", "status"): "'DECLINED'",
     ("gateway_events", "kind"): "'x'",
     ("token_holds", "expires_at"): "now() + interval '1 minute'",
+    ("notices", "kind"): "'tokens.expiring'",
 }
-# Columns that may be empty but not beside a price.
-BESIDES = {"token_packages": (("currency", "'USD'"),)}
+# Columns that may be empty but not beside others.
+BESIDES = {"token_packages": (("currency", "'USD'"),), "notices": (("expires_at", "now()"),)}
 
 
 async def put_a_row(superuser: asyncpg.Connection, table: str) -> None:

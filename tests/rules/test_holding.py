@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rules.entries import EntryKind
 from rules.holding import CaptureExcess, Hold, HoldStatus, split
 from rules.lots import Draw, Lot
-from rules.sheet import WalletState
+from rules.sheet import Sheet, WalletState
 from rules.spending import (
     Capture,
     Decision,
@@ -96,7 +96,7 @@ def test_capturing_all_spends_what_was_reserved_and_changes_nothing_that_is_avai
     assert decision.movements[0].draws == (Draw(SOON, Decimal(4)), Draw(LATER, Decimal(1)))
     hold = moved(decision).hold
     assert hold is not None
-    assert (hold.status, hold.captured, hold.resolved_at) == (HoldStatus.CAPTURED, 5, NOON)
+    assert (hold.status, hold.captured, hold.resolved_at) == (HoldStatus.CAPTURED, Decimal(5), NOON)
 
 
 def test_a_part_is_captured_from_the_lots_in_order_and_the_rest_returns_to_the_same_lots() -> None:
@@ -106,7 +106,7 @@ def test_a_part_is_captured_from_the_lots_in_order_and_the_rest_returns_to_the_s
     assert decision.movements[0].draws == (Draw(SOON, Decimal(3)),)
     assert decision.movements[1].reserved == (Draw(SOON, Decimal(-1)), Draw(LATER, Decimal(-1)))
     after = state_after(held_5(), decision)
-    assert [(lot.remaining, lot.held) for lot in after.lots] == [(1, 0), (6, 0)]
+    assert [(lot.remaining, lot.held) for lot in after.lots] == [(Decimal(1), Decimal(0)), (Decimal(6), Decimal(0))]
 
 
 @pytest.mark.parametrize(
@@ -205,6 +205,24 @@ def test_an_overdue_hold_on_an_expired_lot_loses_its_tokens_when_the_hold_ends()
         (EntryKind.SPEND, -6, 0, 0),
     ]
     assert [movement.occurred_at for movement in decision.settled] == [NOON - AN_HOUR / 2] * 2
+
+
+def test_a_lot_that_was_wholly_held_gets_its_tokens_back_before_they_expire_with_it() -> None:
+    # given a hold that ended two days ago, on a lot that expired a day ago
+    hold = a_hold(Draw(GONE, Decimal(2)), ends=-2 * A_DAY)
+    wallet = replace(a_wallet(a_lot(GONE, "2", NOON - A_DAY, held="2")), holds=(hold,))
+
+    decision = decide(wallet, [Spend(Decimal(1), ADA)], NOON)
+
+    assert told(decision) == [(EntryKind.RELEASE, 0, -2, 2), (EntryKind.EXPIRATION, -2, 0, 0)]
+    assert [movement.occurred_at for movement in decision.movements] == [NOON - 2 * A_DAY, NOON - A_DAY]
+
+
+def test_of_much_that_is_over_the_earliest_is_written_down_first() -> None:
+    sheet = Sheet(a_wallet(a_lot(SOON, "1", NOON - A_DAY), a_lot(GONE, "2", NOON - 2 * A_DAY)), NOON)
+
+    assert [sheet.settle(at_most=1), sheet.settle(at_most=1), sheet.settle(at_most=1)] == [1, 1, 0]
+    assert [movement.about for movement in sheet.movements] == [GONE, SOON]
 
 
 def test_an_extension_moves_nothing_and_never_shortens() -> None:

@@ -34,6 +34,7 @@ SPENT, KEPT, LATE = "SpendTokensSuccess", "PaymentMethodSuccess", "PurchaseNotCa
 NO_ORG, NO_BUY = "OrganizationNotFound", "PurchaseNotFound"
 ADJUSTED, SET = "AdjustBalanceSuccess", "UpdateWalletSettingsSuccess"
 SUSPENDED, REVIVED = "SuspendWalletSuccess", "ReactivateWalletSuccess"
+READ, RAN = "MarkNoticesReadSuccess", "RunBackgroundJobSuccess"
 QUOTE, ORDER, WRONG, OVER = "PriceQuote", "Purchase", "SignInRefused", "SessionEnded"
 #                                     nobody   expired forged without foreign     member   platform administrator
 MATRIX: Mapping[str, tuple[str, ...]] = {
@@ -62,13 +63,18 @@ MATRIX: Mapping[str, tuple[str, ...]] = {
     "Mutation.removePaymentMethod":     (ANON,   ANON, ANON, NO,     NO_ORG,      KEPT,    NO,      KEPT),
     "Subscription.walletUpdated":       (ANON,   ANON, ANON, NO,     "NOT_FOUND", "data",  "data",  "data"),
     "Subscription.purchaseProgress":    (ANON,   ANON, ANON, NO,     "NOT_FOUND", "data",  "data",  "data"),
+    "Query.notices":                    (ANON,   ANON, ANON, NO,     "null",      "data",  "data",  "data"),
+    "Query.backgroundJobs":             (ANON,   ANON, ANON, NO,     NO,          NO,      "data",  "data"),
+    "Mutation.markNoticesRead":         (ANON,   ANON, ANON, NO,     NO_ORG,      READ,    READ,    READ),
+    "Mutation.runBackgroundJob":        (ANON,   ANON, ANON, NO,     NO,          NO,      RAN,     RAN),
+    "Subscription.noticeReceived":      (ANON,   ANON, ANON, NO,     "NOT_FOUND", "data",  "data",  "data"),
     "Mutation.signIn":                  (WRONG,  ANON, ANON, WRONG,  WRONG,       WRONG,   WRONG,   WRONG),
     "Mutation.refreshSession":          (OVER,   ANON, ANON, OVER,   OVER,        OVER,    OVER,    OVER),
     "Mutation.signOut":                 ("data", ANON, ANON, "data", "data",      "data",  "data",  "data"),
 }  # fmt: skip
 
 # What these answers mean is that something has happened.
-DONE = {PAID, SPENT, GRANTED, KEPT, ADJUSTED, SET, SUSPENDED, REVIVED}
+DONE = {PAID, SPENT, GRANTED, KEPT, READ, RAN, ADJUSTED, SET, SUSPENDED, REVIVED}
 # Of several in one line any one is enough.
 DEMANDED = {
     "startPurchase": "tokens.purchase",
@@ -82,6 +88,8 @@ DEMANDED = {
     "addPaymentMethod": "tokens.purchase",
     "setDefaultPaymentMethod": "tokens.purchase",
     "removePaymentMethod": "tokens.purchase",
+    "backgroundJobs": "platform.admin",
+    "runBackgroundJob": "platform.admin",
 }
 AT_HOME = (*EVERYTHING, "finance.manage")
 

@@ -10,7 +10,7 @@ from tests.schema.clients.books import everything
 from tests.schema.clients.scene import a_scene, unknown_id
 from tests.simulators.world import World
 
-OWNED = ("Organization", "Wallet", "WalletEntry", "Lot", "Purchase", "Invoice", "PaymentMethod")
+OWNED = ("Organization", "Wallet", "WalletEntry", "Lot", "Purchase", "Invoice", "PaymentMethod", "Notice")
 
 NODES = "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
 ALL_OF_IT = """
@@ -27,6 +27,7 @@ query ($org: ID) {
     paymentMethods { id }
   }
   explainBalance(organizationId: $org) { lots { nodes { lotId entries { entryId } } } }
+  notices(organizationId: $org) { nodes { id lotId } }
   purchases(organizationId: $org) { nodes { id } }
 }
 """
@@ -34,6 +35,8 @@ REFUSED_WITH_FOREIGN_IDS = {
     "cancelPurchase(input: { purchaseId: $purchase })": "PurchaseNotFound",
     "setDefaultPaymentMethod(input: { paymentMethodId: $method })": "PaymentMethodNotFound",
     "removePaymentMethod(input: { paymentMethodId: $method })": "PaymentMethodNotFound",
+    "markNoticesRead(input: { noticeIds: [$notice] })": "NoticeNotFound",
+    "markNoticesRead(input: { noticeIds: [$notice], organizationId: $org })": "OrganizationNotFound",
     "setDefaultPaymentMethod(input: { paymentMethodId: $method, organizationId: $org })": "OrganizationNotFound",
     "removePaymentMethod(input: { paymentMethodId: $method, organizationId: $org })": "OrganizationNotFound",
     'addPaymentMethod(input: { gatewayToken: "pm_success", organizationId: $org })': "OrganizationNotFound",
@@ -49,7 +52,7 @@ REFUSED_WITH_FOREIGN_IDS = {
 
 def declared(field: str) -> str:
     """The mutation with those variables declared that it uses."""
-    types = {"org": "$org: ID!", "purchase": "$purchase: ID!", "method": "$method: ID!"}
+    types = {"org": "$org: ID!", "purchase": "$purchase: ID!", "method": "$method: ID!", "notice": "$notice: ID!"}
     wanted = ", ".join(text for name, text in types.items() if f"${name}" in field)
     return f"mutation ({wanted}) {{ {field} {{ __typename }} }}"
 
@@ -97,7 +100,7 @@ async def test_a_wallet_read_to_its_depth_holds_no_id_of_another_organization(wo
     # then
     assert aurora <= seen_at_home
     assert aurora & seen_next_door == set()
-    assert asked_for == {"organization": None, "wallet": None, "explainBalance": None, "purchases": None}
+    assert asked_for == dict.fromkeys(("organization", "wallet", "explainBalance", "purchases", "notices"))
 
 
 async def test_invoices_and_purchases_of_others_look_like_those_that_never_were(world: World) -> None:
@@ -120,7 +123,7 @@ async def test_a_mutation_with_foreign_ids_is_refused_and_leaves_no_trace(
     # given
     scene = await a_scene(world)
     eve = await a_member(scene.boreal, permissions=(*EVERYTHING, "finance.manage"))
-    ids = {"org": scene.aurora.global_id, "purchase": scene.purchase, "method": scene.method}
+    ids = {"org": scene.aurora.global_id, "purchase": scene.purchase, "method": scene.method, "notice": scene.notice}
     await world.token_of(eve)
     before = await everything(owner)
 
@@ -185,12 +188,14 @@ async def test_an_administrator_who_names_no_organization_is_told_so(
     # when
     answers = {}
     for query in (*QUERIES_ABOUT_NOBODY, *ADMINISTRATION_OF_NOBODY):
-        variables = {"org": named} | ({"method": scene.method} if "$method" in query else {})
+        ids = {"method": scene.method, "notice": scene.notice}
+        variables = {"org": named} | {name: value for name, value in ids.items() if f"${name}" in query}
         answers[query] = next(iter((await world.data(query, admin, **variables)).values()))
 
     # then
     typed = {query: answers[query]["__typename"] for query in ADMINISTRATION_OF_NOBODY}
-    changed = {query: "PaymentMethodNotFound" for query in typed if "$method" in query and organization == "unknown"}
+    by_id = {"$method": "PaymentMethodNotFound", "$notice": "NoticeNotFound"} if organization == "unknown" else {}
+    changed = {query: answer for query in typed for name, answer in by_id.items() if name in query}
     assert typed == {**ADMINISTRATION_OF_NOBODY, **changed}
     empty: object = {"nodes": []} if organization == "unknown" else None
     assert [answers[query] for query in QUERIES_ABOUT_NOBODY] == [None, None, None, empty]

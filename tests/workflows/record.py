@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-SCENES = Path(__file__).with_name("scenes.py")
+SCENES = sorted(Path(__file__).parent.glob("*scenes.py"))
 
 
 def main() -> int:
-    return int(pytest.main(["-p", "no:cacheprovider", "-o", f"python_files={SCENES.name}", str(SCENES)]))
+    return int(pytest.main(["-p", "no:cacheprovider", "-o", "python_files=*scenes.py", *map(str, SCENES)]))
 
 
 if __name__ == "__main__":

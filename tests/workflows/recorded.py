@@ -1,4 +1,4 @@
-"""Histories of purchases as they once ran, kept beside this file, and how one becomes such a file.
+"""Histories of purchases and jobs as they once ran, kept beside this file, and how one becomes such a file.
 
 A story that is changed so that it would tell one of them differently breaks the purchases that are running when it is
 deployed; replaying the files finds that out first. `python -m tests.workflows.record` writes them anew.

@@ -95,6 +95,21 @@ DOCUMENTS: Mapping[str, Document] = {
     "Subscription.purchaseProgress": Document(
         "subscription ($purchase: ID!) { purchaseProgress(purchaseId: $purchase) { status } }", ("purchase",)
     ),
+    "Query.notices": Document("query ($org: ID!) { notices(organizationId: $org) { nodes { id } } }", ("org",)),
+    "Query.backgroundJobs": Document("{ backgroundJobs { name } }"),
+    "Mutation.markNoticesRead": Document(
+        """mutation ($org: ID!, $notice: ID!) { markNoticesRead(input: {
+            organizationId: $org, noticeIds: [$notice] }) { __typename } }""",
+        ("org", "notice"),
+    ),
+    "Mutation.runBackgroundJob": Document(
+        'mutation { runBackgroundJob(input: { name: "expire-tokens" }) { __typename } }'
+    ),
+    "Subscription.noticeReceived": Document(
+        """subscription ($org: ID!, $start: Cursor!) {
+            noticeReceived(organizationId: $org, after: $start) { notice { kind } } }""",
+        ("org", "start"),
+    ),
     "Mutation.signIn": Document(
         'mutation { signIn(input: { email: "nobody@aurora.example", password: "?" }) { __typename } }'
     ),
@@ -113,6 +128,7 @@ def variables_of(document: Document, scene: Scene) -> dict[str, object]:
         "method": scene.method,
         "wallet": scene.wallet,
         "number": scene.invoice_number,
+        "notice": scene.notice,
         "start": scene.start,
     }
     return {name: known[name] for name in document.variables}

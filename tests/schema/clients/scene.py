@@ -8,7 +8,16 @@ from schema.credentials import OwnTokens
 from schema.ids import global_id
 from schema.pages import FEED, sequence_cursor
 from server import own_tokens
-from tests.builders import EVERYTHING, Member, Organization, a_member, a_package, a_payment_method, an_organization
+from tests.builders import (
+    EVERYTHING,
+    Member,
+    Organization,
+    a_member,
+    a_notice,
+    a_package,
+    a_payment_method,
+    an_organization,
+)
 from tests.simulators.world import World
 
 ENTRIES = "{ wallet { id entries { nodes { id } } lots { nodes { id } } invoices { nodes { id number } } } }"
@@ -30,6 +39,7 @@ class Scene:
     lot: str
     invoice: str
     invoice_number: str
+    notice: str
     start: str
 
     def owned(self) -> dict[str, str]:
@@ -42,11 +52,12 @@ class Scene:
             "Purchase": self.purchase,
             "Invoice": self.invoice,
             "PaymentMethod": self.method,
+            "Notice": self.notice,
         }
 
 
 async def a_scene(world: World) -> Scene:
-    """Aurora's purchase of 100 tokens is over, its letters are out; Boreal has a wallet and nothing in it."""
+    """Aurora's purchase of 100 tokens is over, its letters are out, and it has a notice; Boreal has an empty wallet."""
     aurora, boreal = await an_organization("Aurora Clinics"), await an_organization("Boreal Insurance")
     ada, bjorn = await a_member(aurora), await a_member(boreal, permissions=EVERYTHING)
     package, method = await a_package("100"), await a_payment_method(aurora)
@@ -69,6 +80,7 @@ async def a_scene(world: World) -> Scene:
         lot=wallet["lots"]["nodes"][0]["id"],
         invoice=invoice["id"],
         invoice_number=invoice["number"],
+        notice=await a_notice(aurora, wallet["lots"]["nodes"][0]["id"]),
         start=sequence_cursor(0, of=FEED),
     )
 
