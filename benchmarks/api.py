@@ -25,6 +25,7 @@ from schema.edge.middleware import harden
 from schema.edge.permissions import requires
 from schema.edge.schema import EdgeSchema, build_schema
 from schema.edge.view import GraphQLView
+from schema.entries import WalletEntry
 from schema.enums import EntryKind
 from schema.ids import global_id
 from schema.pages import Connection, First, page_of, sequence_cursor
@@ -33,7 +34,6 @@ from schema.root import TYPES, Mutation, Query, Subscription
 from schema.routes import Routes
 from schema.scalars import SCALARS
 from schema.spending import SpendTokensInput, SpendTokensResult, SpendTokensSuccess
-from schema.wallets import WalletEntry
 from server import Server, connect_temporal, running, uvicorn_config
 from settings import Settings, load_settings
 

@@ -28,6 +28,7 @@ from rules.permissions import Permission
 from schema.budgets import SpendBudget
 from schema.context import Info
 from schema.coupons import Coupon
+from schema.entries import Lot, WalletEntry
 from schema.holds import Hold
 from schema.ids import read_any_id
 from schema.invoices import Invoice
@@ -41,7 +42,7 @@ from schema.people import Member
 from schema.purchases import Purchase
 from schema.quotes import HeldPriceQuote
 from schema.rates import TokenRate
-from schema.wallets import Lot, Wallet, WalletEntry
+from schema.wallets import Wallet
 
 Find: TypeAlias = Callable[[Info, Connection, Sequence[UUID]], Awaitable[Mapping[UUID, Node]]]
 
