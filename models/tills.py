@@ -12,6 +12,7 @@ meet these at the wallet's lock; being together changes nobody's answer, only th
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -80,12 +81,15 @@ class Tills:
     def _queue(self, order: Order, at: datetime) -> "asyncio.Future[Answer]":
         till = self._tills.setdefault(order.organization_id, _Till())
         if len(till.waiting) >= self._waiting_max or self.waiting >= self._waiting_in_all_max:
+            if till.serving is None:
+                del self._tills[order.organization_id]
             raise WalletBusy(retry_after_ms=_retry_ms(till))
         waiting = _Waiting(order, at, asyncio.get_running_loop().create_future())
         till.waiting.append(waiting)
         self.waiting += 1
         if till.serving is None:
-            till.serving = asyncio.create_task(self._serve(order.organization_id, till))
+            # In a context of its own: whose request came first is neither whose transaction nor whose log line this is.
+            till.serving = asyncio.create_task(self._serve(order.organization_id, till), context=Context())
         return waiting.answer
 
     async def _serve(self, organization_id: UUID, till: _Till) -> None:
