@@ -15,7 +15,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import hot_wallet, lists, over_http, purchase_story, spend_transaction
+from benchmarks import hot_wallet, lists, long_history, memory, over_http, purchase_story, spend_transaction
 from benchmarks.ground import Ground, furnished, provided
 from benchmarks.measuring import FULL, Ratio, Size
 from benchmarks.report import defects, kept, table
@@ -37,6 +37,8 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "lists": Benchmark("lists against Strawberry as it comes", lists.measure, uvloop.new_event_loop),
     "spend": Benchmark("the spend transaction", spend_transaction.measure, uvloop.new_event_loop),
     "hot": Benchmark("hot wallets, batches and many wallets", hot_wallet.measure, uvloop.new_event_loop),
+    "history": Benchmark("a long history", long_history.measure, uvloop.new_event_loop),
+    "memory": Benchmark("the memory of a process", memory.measure, uvloop.new_event_loop),
     "purchase": Benchmark("the purchase workflow", purchase_story.measure, asyncio.new_event_loop),
 }
 

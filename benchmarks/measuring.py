@@ -24,6 +24,7 @@ class Size:
     connections  keep-alive connections to the API, each of another organisation.
     stories      workflows in a run that is bounded by their number; `together` of them at a time.
     callers      at one hot wallet; batch is how many spends come in one call, wallets how many there are.
+    entries      of a long history; spends is how many are made while memory is watched.
     """
 
     warm_ups: int
@@ -35,13 +36,17 @@ class Size:
     callers: int
     batch: int
     wallets: int
+    entries: int
+    spends: int
 
 
 FULL = Size(
-    warm_ups=1, rounds=7, seconds=2, connections=16, stories=24, together=4, callers=64, batch=1_000, wallets=10_000
+    warm_ups=1, rounds=7, seconds=2, connections=16, stories=24, together=4, callers=64, batch=1_000, wallets=10_000,
+    entries=1_000_000, spends=1_000_000,
 )  # fmt: skip
 TINY = Size(
-    warm_ups=0, rounds=1, seconds=1, connections=2, stories=2, together=2, callers=2, batch=10, wallets=5
+    warm_ups=0, rounds=1, seconds=1, connections=2, stories=2, together=2, callers=2, batch=10, wallets=5,
+    entries=300, spends=100,
 )  # fmt: skip
 
 

@@ -100,6 +100,13 @@ async def called_at(ports: Sequence[int], tokens: Sequence[str], size: Size, sha
 @asynccontextmanager
 async def serving(ground: Ground, module: str = "benchmarks.api") -> AsyncIterator[int]:
     """The measured API, or another, in a process of its own, on the port it is given, until the block ends."""
+    async with serving_process(ground, module) as (port, _):
+        yield port
+
+
+@asynccontextmanager
+async def serving_process(ground: Ground, module: str = "benchmarks.api") -> AsyncIterator[tuple[int, int]]:
+    """As `serving`; the port and the process's id."""
     port = free_port()
     with (ground.folder / "api.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
@@ -107,7 +114,7 @@ async def serving(ground: Ground, module: str = "benchmarks.api") -> AsyncIterat
         )
         try:
             await _until_answered(process, port)
-            yield port
+            yield port, process.pid
         finally:
             if process.returncode is None:
                 process.terminate()

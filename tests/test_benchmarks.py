@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import lists, over_http, purchase_story, spend_transaction
+from benchmarks import hot_wallet, lists, long_history, memory, over_http, purchase_story, spend_transaction
 from benchmarks.ground import Ground, furnished
 from benchmarks.measuring import TINY, Ratio, Size, compare
 from benchmarks.report import defects, table
@@ -23,8 +23,16 @@ async def ground(cluster: PostgresCluster, database: Database, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("measure", "lines"),
-    [(over_http.measure, 3), (lists.measure, 3), (spend_transaction.measure, 3), (purchase_story.measure, 2)],
-    ids=["over HTTP", "lists", "spend transaction", "purchase story"],
+    [
+        (over_http.measure, 3),
+        (lists.measure, 3),
+        (spend_transaction.measure, 3),
+        (hot_wallet.measure, 3),
+        (long_history.measure, 1),
+        (memory.measure, 1),
+        (purchase_story.measure, 2),
+    ],
+    ids=["over HTTP", "lists", "spend transaction", "hot wallet", "long history", "memory", "purchase story"],
 )
 async def test_every_benchmark_ends_with_ratios_and_whole_books(
     ground: Ground, measure: Callable[[Ground, Size], Awaitable[list[Ratio]]], lines: int
