@@ -29,8 +29,8 @@ WITH wallet AS (
     JOIN LATERAL (SELECT id FROM token_lots WHERE wallet_id = w.id ORDER BY created_at, id LIMIT 1) lot ON true
     WHERE w.id = $1
 ), entered AS (
-    INSERT INTO token_balance_history (id, organization_id, wallet_id, sequence, change_type, change_amount, held_change,
-        balance_before, balance_after, held_after, description, actor, occurred_at)
+    INSERT INTO token_balance_history (id, organization_id, wallet_id, sequence, change_type, change_amount,
+        held_change, balance_before, balance_after, held_after, description, actor, occurred_at)
     SELECT md5('long history ' || n)::uuid, organization_id, id, last + n, 'SPEND', -1, 0, before - n + 1, before - n,
         0, 'Report', 'user/bench', now() - make_interval(secs => $2 - n)
     FROM wallet, generate_series(1, $2) n ORDER BY n
