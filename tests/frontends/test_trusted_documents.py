@@ -136,7 +136,7 @@ async def test_a_manifest_that_no_longer_fits_the_schema_stops_the_door(
 ) -> None:
     # given
     path = tmp_path / "manifest.json"
-    path.write_text(json.dumps({"old-page": "query WalletPage { wallet { balance } }", "good": OTHER}))
+    path.write_text(json.dumps({"old-page": "query WalletPage { wallet { guthaben } }", "good": OTHER}))
     environment = {
         **os.environ,
         "DATABASE_URL": books.app_dsn,
@@ -156,5 +156,5 @@ async def test_a_manifest_that_no_longer_fits_the_schema_stops_the_door(
     assert door.returncode == 2
     assert complaint.decode().splitlines() == [
         "These trusted documents cannot be run:",
-        "  WalletPage (old-page): Cannot query field 'balance' on type 'Wallet'.",
+        "  WalletPage (old-page): Cannot query field 'guthaben' on type 'Wallet'.",
     ]

@@ -189,7 +189,7 @@ async def test_only_those_who_may_see_the_wallet_get_the_file(world: World) -> N
 
     # then
     assert own.content == by_default.content == by_admin.content
-    assert len(records(own)) == 1
+    assert [entry["kind"] for entry in records(own)] == ["HOLD", "PURCHASE"]
     assert {(answer.status_code, answer.json()["error"]["code"]) for answer in refused} == {(404, "NOT_FOUND")}
     assert [(one.status_code, one.json()["error"]["code"]) for one in (nobody, forged)] == [
         (401, "UNAUTHENTICATED")

@@ -81,8 +81,8 @@ WHILE_OFF = {
     "Mutation.holdTokens": REFUSED,
     "Mutation.captureHold": REFUSED,
     "Mutation.extendHold": REFUSED,
-    # A hold may be given up: that only gives back.
-    "Mutation.releaseHold": "ReleaseHoldSuccess",
+    # A hold may be given up, that only gives back; this one was refused above and never placed.
+    "Mutation.releaseHold": "HoldNotFound",
     "Mutation.setSpendBudget": "SetSpendBudgetSuccess",
     "Mutation.removeSpendBudget": "RemoveSpendBudgetSuccess",
     # A purchase under way may be given up.

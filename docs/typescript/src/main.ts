@@ -15,6 +15,7 @@ async function signIn(scrip: Scrip, email: string, password: string): Promise<vo
       scrip.signedIn(answer.accessToken);
       return tell('signedIn', answer.viewer.organization?.name ?? null);
     case 'SignInRefused':
+    case 'SignInLocked':
       throw new Error(answer.message);
     default:
       return never(answer);
@@ -30,10 +31,16 @@ function spent(answer: SpendMutation['spendTokens']): string {
       return `${answer.needed} needed, ${answer.available} there`;
     case 'WalletSuspended':
       return `suspended: ${answer.reason}`;
+    case 'BudgetExceeded':
+      return `${answer.needed} needed, ${answer.left} left of your budget until ${answer.resetsAt}`;
     case 'InvalidTokens':
+    case 'InvalidUnits':
+    case 'OperationNotFound':
+    case 'BatchRefused':
     case 'IdempotencyConflict':
     case 'TokenSystemDisabled':
     case 'WalletNotFound':
+    case 'WalletBusy':
       return answer.message;
     default:
       return never(answer);

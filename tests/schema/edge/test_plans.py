@@ -29,7 +29,11 @@ from tests.schema.edge.harbour import Context, harbour_schema
 from tests.schema.edge.random_operations import Operation, Writer
 
 # graphql-core cancels the siblings of a fatal error, some of them before they have begun.
-pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    # The same, where the collector comes by in a frame that cannot import `warnings`.
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <coroutine:pytest.PytestUnraisableExceptionWarning"),
+]
 
 # A seed of the fleet whose crew is four, and all is as it should be.
 SOUND = 5
