@@ -35,7 +35,7 @@ from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.enums import PurchaseStatus
 from schema.ids import global_id, read_id
-from schema.operations import describe_workflow
+from schema.operations import AWAY, describe_workflow
 from schema.payment_methods import method_key
 from schema.problems import (
     CouponExhausted,
@@ -249,7 +249,7 @@ async def start_or_meet(info: Info, order: PurchaseOrder) -> None:
         return
     except WorkflowAlreadyStartedError:
         return
-    except RPCError as error:
+    except AWAY as error:
         raise unavailable() from error
     except WorkflowUpdateFailedError as refused:
         if isinstance(refused.cause, ApplicationError) and refused.cause.type == "IDEMPOTENCY_CONFLICT":
@@ -338,6 +338,6 @@ async def ask_to_cancel(info: Info, purchase: PurchaseView) -> None:
         except WorkflowUpdateRPCTimeoutOrCancelledError:
             # An update that no worker has taken up is kept only in the server's memory, a signal in its history.
             await handle.signal(PurchaseWorkflow.cancel_wanted, caller, rpc_timeout=product.options.answer_timeout)
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
+    except AWAY as error:
+        if not (isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND):
             raise unavailable() from error

@@ -23,14 +23,12 @@ from rules.permissions import Permission
 from schema.context import Info
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
-from schema.operations import WorkflowLink, describe_workflow
+from schema.operations import AWAY, WorkflowLink, describe_workflow
 from schema.problems import JobNotFound, JobsDisabled
 from schema.scalars import clean_text
 from workflows.jobs import JobWorkflow
 from workflows.schedules import schedule_id
 
-# The client connects when it is first used, and then it is a RuntimeError that says it cannot.
-AWAY = (RPCError, RuntimeError)
 ANSWER_TIMEOUT = timedelta(seconds=2)
 NAME_MAX = 100
 

@@ -9,6 +9,8 @@ from temporalio.service import RPCError
 from schema.context import Info
 from workflows.attributes import STAGE
 
+# The client connects when it is first used, and then it is a RuntimeError that says it cannot.
+AWAY = (RPCError, RuntimeError)
 DESCRIBE_TIMEOUT = timedelta(seconds=2)
 
 
@@ -27,7 +29,7 @@ async def describe_workflow(info: Info, workflow_id: str) -> WorkflowLink | None
     product = info.context.product
     try:
         told = await product.temporal.get_workflow_handle(workflow_id).describe(rpc_timeout=DESCRIBE_TIMEOUT)
-    except RPCError:
+    except AWAY:
         return None
     pending = list(told.raw_description.pending_activities)
     step = pending[0] if pending else None
