@@ -88,7 +88,7 @@ def test_the_files_that_are_mounted_and_copied_exist() -> None:
         word for words in re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE) for word in words.split()
     ]
 
-    assert len(mounted) == 5
+    assert len(mounted) == 6
     assert [path for path in (*mounted, *copied) if not (ROOT / path).exists()] == []
 
 
