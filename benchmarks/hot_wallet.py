@@ -6,6 +6,7 @@ processes share the callers, as behind a load balancer; everything runs on the s
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 
 from benchmarks.caller import Shape
@@ -32,6 +33,7 @@ BATCH_AT_LEAST = 5.0
 
 async def measure(ground: Ground, size: Size) -> list[Ratio]:
     """Single spends from one wallet, batches of a thousand from one wallet, and single spends over many wallets."""
+    size = replace(size, seconds=size.hot_seconds)
     callers, clients = min(CALLERS, size.callers), min(PGBENCH_CLIENTS, size.callers)
     one = ground.customers[0].access_token
     await with_wallets(ground, size.wallets)

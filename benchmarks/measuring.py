@@ -20,7 +20,8 @@ class Size:
     """How much is measured.
 
     rounds       pairs of runs for each ratio, after `warm_ups` pairs that do not count.
-    seconds      length of a run that is bounded by time, whole seconds.
+    seconds      length of a run that is bounded by time, whole seconds; hot_seconds of one at a hot wallet, where a
+                 batch of a thousand has to be answered within it and a queue at one row has to settle.
     connections  keep-alive connections to the API, each of another organisation.
     stories      workflows in a run that is bounded by their number; `together` of them at a time.
     callers      at one hot wallet; batch is how many spends come in one call, wallets how many there are.
@@ -30,6 +31,7 @@ class Size:
     warm_ups: int
     rounds: int
     seconds: int
+    hot_seconds: int
     connections: int
     stories: int
     together: int
@@ -41,11 +43,11 @@ class Size:
 
 
 FULL = Size(
-    warm_ups=1, rounds=7, seconds=2, connections=16, stories=24, together=4, callers=64, batch=1_000, wallets=10_000,
+    warm_ups=1, rounds=7, seconds=2, hot_seconds=4, connections=16, stories=24, together=4, callers=64, batch=1_000, wallets=10_000,
     entries=1_000_000, spends=1_000_000,
 )  # fmt: skip
 TINY = Size(
-    warm_ups=0, rounds=1, seconds=1, connections=2, stories=2, together=2, callers=2, batch=10, wallets=5,
+    warm_ups=0, rounds=1, seconds=1, hot_seconds=1, connections=2, stories=2, together=2, callers=2, batch=10, wallets=5,
     entries=300, spends=100,
 )  # fmt: skip
 
