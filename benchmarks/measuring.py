@@ -43,12 +43,12 @@ class Size:
 
 
 FULL = Size(
-    warm_ups=1, rounds=7, seconds=2, hot_seconds=4, connections=16, stories=24, together=4, callers=64, batch=1_000, wallets=10_000,
-    entries=1_000_000, spends=1_000_000,
+    warm_ups=1, rounds=7, seconds=2, hot_seconds=4, connections=16, stories=24, together=4, callers=64,
+    batch=1_000, wallets=10_000, entries=1_000_000, spends=1_000_000,
 )  # fmt: skip
 TINY = Size(
-    warm_ups=0, rounds=1, seconds=1, hot_seconds=1, connections=2, stories=2, together=2, callers=2, batch=10, wallets=5,
-    entries=300, spends=100,
+    warm_ups=0, rounds=1, seconds=1, hot_seconds=1, connections=2, stories=2, together=2, callers=2,
+    batch=10, wallets=5, entries=300, spends=100,
 )  # fmt: skip
 
 
