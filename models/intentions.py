@@ -18,6 +18,12 @@ SELECT fingerprint, answer::text AS answer FROM idempotency_keys
 WHERE organization_id = $1 AND operation = $2 AND key = $3
 """
 
+RECALL_ALL = """
+SELECT k.organization_id, k.operation, k.key, k.fingerprint, k.answer::text AS answer
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS asked(organization_id, operation, key)
+JOIN idempotency_keys k USING (organization_id, operation, key)
+"""
+
 REMEMBER = """
 INSERT INTO idempotency_keys (organization_id, operation, key, fingerprint, answer)
 SELECT $1, a.operation, a.key, a.fingerprint, a.answer::jsonb
@@ -56,6 +62,23 @@ async def recall(db: Connection, organization_id: UUID, intention: Intention) ->
     """The first answer to an intention, or None when it is new. Raises like `Intention.told_again`."""
     row = await db.fetch_one(RECALL, organization_id, intention.operation, intention.key)
     return None if row is None else intention.told_again(FirstAnswer(row["fingerprint"], row["answer"]))
+
+
+async def recall_all(
+    db: Connection, wanted: Sequence[tuple[UUID, Intention]]
+) -> Mapping[tuple[UUID, str, str], FirstAnswer]:
+    """The first answers to many organisations' intentions, by organisation, operation and key; those that are new are
+    left out."""
+    rows = await db.fetch(
+        RECALL_ALL,
+        [organization_id for organization_id, _ in wanted],
+        [intention.operation for _, intention in wanted],
+        [intention.key for _, intention in wanted],
+    )
+    return {
+        (row["organization_id"], row["operation"], row["key"]): FirstAnswer(row["fingerprint"], row["answer"])
+        for row in rows
+    }
 
 
 async def remember(

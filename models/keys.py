@@ -60,6 +60,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 
 REVOKE = "UPDATE api_keys SET revoked_at = $2, revoked_by = $3 WHERE id = $1 AND revoked_at IS NULL"
 
+REVOKE_MADE_BY = f"""
+UPDATE api_keys SET revoked_at = $2, revoked_by = $3 WHERE created_by_id = $1 AND {WORKING}
+RETURNING id, organization_id
+"""
+
 NOTE_USE = """
 UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)
 """
@@ -200,12 +205,14 @@ async def revoke_key(key_id: UUID, *, by: Actor, at: datetime) -> KeyView:
 
 
 async def revoke_keys_made_by(db: Connection, user_id: UUID, *, by: Actor, at: datetime) -> int:
-    """The keys a person made work no more; returns how many did. Part of the caller's transaction."""
-    working = await keys_made_by(db, user_id, at=at)
-    for key in working:
-        await db.execute(REVOKE, key.id, at, by.name)
-        await _audit(db, key.organization_id, key.id, "revoked", by)
-    return len(working)
+    """The keys a person made work no more, each with its audit row; returns how many did. Part of the caller's
+    transaction, and two statements however many there are."""
+    revoked = await db.fetch(REVOKE_MADE_BY, user_id, at, by.name)
+    things = [(row["organization_id"], row["id"]) for row in revoked]
+    await audit.record_each(
+        db, things, action="api_key.revoked", resource="api_key", actor=by.name, request_id=by.request_id
+    )
+    return len(revoked)
 
 
 async def _refuse(db: Connection, new: NewKey, by: Actor, at: datetime) -> None:

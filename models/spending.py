@@ -4,6 +4,7 @@ The wallet is locked, what has expired leaves, the lots burn in order, and the a
 key, a refusal as well: whoever was told "not enough" is told so again, and is never debited later by a slow first try.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +17,7 @@ from models import ledger
 from models.database import connection, transaction
 from models.deciding import decide_orders
 from models.errors import InvalidTokens, OperationNotFound, Refusal
-from models.intentions import FirstAnswer, Intention, recall
+from models.intentions import FirstAnswer, Intention, recall_all
 from models.locking import LockedWallet
 from models.outcomes import Booked, booked, booked_from
 from rules.identity import fingerprint
@@ -104,12 +105,28 @@ class SpendOrder:
 async def spent_before(order: SpendOrder) -> Booked:
     """What an order without a price is told: what its key was answered before. Raises that refusal again,
     IdempotencyConflict, and OperationNotFound when the key is new."""
-    assert order.rated is not None
+    (answer,) = await all_spent_before((order,))
+    if isinstance(answer, Refusal):
+        raise answer
+    return answer
+
+
+async def all_spent_before(orders: Sequence[SpendOrder]) -> list[Booked | Refusal]:
+    """As `spent_before`, for many orders in one statement and in their order; refusals are answers."""
     async with connection() as db:
-        answer = await recall(db, order.organization_id, order.intention())
-    if answer is None:
-        raise OperationNotFound(operation=order.rated.operation)
-    return booked_from(answer)
+        known = await recall_all(db, [(order.organization_id, order.intention()) for order in orders])
+    return [_spent_before(order, known) for order in orders]
+
+
+def _spent_before(order: SpendOrder, known: Mapping[tuple[UUID, str, str], FirstAnswer]) -> Booked | Refusal:
+    assert order.rated is not None
+    first = known.get((order.organization_id, OPERATION, order.key))
+    if first is None:
+        return OperationNotFound(operation=order.rated.operation)
+    try:
+        return order.told_again(first)
+    except Refusal as refusal:
+        return refusal
 
 
 def check_amount(tokens: Decimal) -> None:

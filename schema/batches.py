@@ -13,7 +13,7 @@ from models.batches import BATCH_MAX, spend_all_or_nothing
 from models.deciding import Answer
 from models.outcomes import Booked
 from models.rates import RateView
-from models.spending import SpendOrder, spent_before
+from models.spending import SpendOrder, all_spent_before
 from rules.permissions import Permission
 from schema.context import Info
 from schema.edge.permissions import requires
@@ -78,21 +78,27 @@ def _result(answer: Answer) -> SpendTokensSuccess | Problem:
     return SpendTokensSuccess.of(answer)
 
 
-async def _order_or_answer(
+def _order_or_refusal(
     info: Info, input: SpendTokensInput, rates: Mapping[str, RateView], position: int
-) -> SpendOrder | Answer:
+) -> SpendOrder | errors.Refusal:
     """What is refused before anything is decided is remembered by nobody, as for a single spend.
 
     Raises BAD_USER_INPUT for a spend that cannot be read at all, and says at which position.
     """
     try:
-        order = spend_order(info, input, rates)
-        return order if order.tokens > 0 else await spent_before(order)
+        return spend_order(info, input, rates)
     except errors.Refusal as refusal:
         return refusal
     except GraphQLError as error:
         error.extensions = {**(error.extensions or {}), "position": position}
         raise
+
+
+async def _with_earlier_answers(planned: Sequence[SpendOrder | errors.Refusal]) -> list[SpendOrder | Answer]:
+    """Orders without a price are told what their keys were answered before, all of them by one statement."""
+    unpriced = [each for each in planned if isinstance(each, SpendOrder) and each.tokens == 0]
+    told = iter(await all_spent_before(unpriced) if unpriced else ())
+    return [next(told) if isinstance(each, SpendOrder) and each.tokens == 0 else each for each in planned]
 
 
 async def _decide(info: Info, orders: list[SpendOrder], mode: BatchMode) -> list[Answer]:
@@ -115,7 +121,8 @@ class BatchMutations:
         if not 1 <= len(input.spends) <= BATCH_MAX:
             raise errors.InvalidBatch(minimum=1, maximum=BATCH_MAX)
         rates = await rates_for(info, [one.operation for one in input.spends])
-        planned = [await _order_or_answer(info, one, rates, place) for place, one in enumerate(input.spends)]
+        read = [_order_or_refusal(info, one, rates, place) for place, one in enumerate(input.spends)]
+        planned = await _with_earlier_answers(read)
         if input.mode is BatchMode.ALL_OR_NOTHING and any(isinstance(each, errors.Refusal) for each in planned):
             answers = _none_of(planned)
         else:

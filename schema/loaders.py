@@ -1,6 +1,7 @@
 """Rows that many objects of one answer need, fetched together; new for every operation, so nothing is ever stale."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -9,13 +10,21 @@ from strawberry.dataloader import DataLoader
 from models.database import connection
 from models.holds import PartView, read_parts
 from models.invoices import InvoiceLineView, InvoiceView, invoices_of_purchases, read_lines_of
-from models.membership import MemberView, find_members
+from models.membership import MemberView, find_members, read_members_of
 from models.past import EntryBehind, entries_behind
 from models.volume import ScheduleView, schedules_of_packages
 from models.wallets import DrawView, read_draws
 
 BATCH_MAX = 500
 ENTRIES_BEHIND_A_LOT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class MembersAsked:
+    """A page of an organisation's members: at most how many, those who came before which place, with removed ones."""
+
+    organization_id: UUID
+    page: tuple[int, tuple[datetime, UUID] | None, bool]
 
 
 class Loaders:
@@ -29,6 +38,7 @@ class Loaders:
         self._parts: DataLoader[UUID, list[PartView]] | None = None
         self._schedules: DataLoader[UUID, ScheduleView | None] | None = None
         self._members: DataLoader[UUID, MemberView | None] | None = None
+        self._member_pages: DataLoader[MembersAsked, list[MemberView]] | None = None
 
     @property
     def draws(self) -> DataLoader[UUID, list[DrawView]]:
@@ -71,6 +81,12 @@ class Loaders:
         """People by their key, whosever members they are."""
         self._members = self._members or DataLoader(_load_members, max_batch_size=BATCH_MAX)
         return self._members
+
+    @property
+    def member_pages(self) -> DataLoader[MembersAsked, list[MemberView]]:
+        """Pages of members by what is asked for; not kept, for the next mutation of a document may change them."""
+        self._member_pages = self._member_pages or DataLoader(_load_member_pages, max_batch_size=BATCH_MAX, cache=False)
+        return self._member_pages
 
 
 async def _load_parts(hold_ids: Sequence[UUID]) -> Sequence[list[PartView]]:
@@ -118,3 +134,15 @@ async def _load_members(user_ids: Sequence[UUID]) -> Sequence[MemberView | None]
     async with connection() as db:
         found = await find_members(db, user_ids)
     return [found.get(user_id) for user_id in user_ids]
+
+
+async def _load_member_pages(asked: Sequence[MembersAsked]) -> Sequence[list[MemberView]]:
+    """One statement for each page that is asked for, of however many organisations; a document asks for few."""
+    found: dict[MembersAsked, list[MemberView]] = {}
+    async with connection() as db:
+        for page in dict.fromkeys(one.page for one in asked):
+            limit, before, with_removed = page
+            owners = list(dict.fromkeys(one.organization_id for one in asked if one.page == page))
+            pages = await read_members_of(db, owners, limit=limit, before=before, with_removed=with_removed)
+            found |= {MembersAsked(owner, page): members for owner, members in pages.items()}
+    return [found[one] for one in asked]

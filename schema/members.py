@@ -3,6 +3,7 @@
 The permissions of a member come from a role or are listed one by one; nobody gives what they lack.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Self, TypeAlias
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import strawberry
 
 from models import errors
 from models.database import connection
-from models.membership import NewMember, add_member, read_members, remove_member, set_permissions
+from models.membership import MemberView, NewMember, add_member, read_members, remove_member, set_permissions
 from models.passwords import hash_new_password
 from rules.permissions import NO_ROLE, ROLES, Permission
 from schema.context import Info
@@ -20,6 +21,7 @@ from schema.edge.permissions import public, requires
 from schema.enums import Role
 from schema.ids import read_id
 from schema.keys import ApiKey
+from schema.loaders import MembersAsked
 from schema.pages import MEMBERS, After, Connection, First, moment_cursor, page_of, page_size, read_moment
 from schema.people import NAME_LENGTH_MAX, Member, clean_email
 from schema.problems import (
@@ -128,11 +130,24 @@ def member_key(member_id: str) -> UUID:
     return found
 
 
-async def member_page(organization_id: UUID | None, first: int, after: After, *, removed: bool) -> Connection[Member]:
-    """A page of an organisation's members, or of the platform's people."""
+async def people_of_the_platform(first: int, after: After, *, removed: bool) -> Connection[Member]:
+    """A page of those who belong to no organisation."""
     size, before = page_size(first), read_moment(after, of=MEMBERS)
     async with connection() as db:
-        views = await read_members(db, organization_id, limit=size + 1, before=before, with_removed=removed)
+        views = await read_members(db, None, limit=size + 1, before=before, with_removed=removed)
+    return _page(views, size, after)
+
+
+async def members_of(
+    info: Info, organization_id: UUID, first: int, after: After, *, removed: bool
+) -> Connection[Member]:
+    """A page of an organisation's members, read together with the same page of other organisations."""
+    size, before = page_size(first), read_moment(after, of=MEMBERS)
+    asked = MembersAsked(organization_id, (size + 1, before, removed))
+    return _page(await info.context.loaders.member_pages.load(asked), size, after)
+
+
+def _page(views: Sequence[MemberView], size: int, after: After) -> Connection[Member]:
     rows = [(moment_cursor(view.created_at, view.id, of=MEMBERS), Member.of(view)) for view in views]
     return page_of(rows, size, continued=after is not None)
 
@@ -153,7 +168,7 @@ class MemberQueries:
     async def platform_members(
         self, first: First = 20, after: After = None, removed: WithRemoved = False
     ) -> Connection[Member]:
-        return await member_page(None, first, after, removed=removed)
+        return await people_of_the_platform(first, after, removed=removed)
 
 
 @strawberry.type

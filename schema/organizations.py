@@ -26,7 +26,7 @@ from schema.context import Info
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.ids import read_id
-from schema.members import WithRemoved, member_page
+from schema.members import WithRemoved, members_of
 from schema.nodes import Node
 from schema.pages import ORGANIZATIONS, After, Connection, First, moment_cursor, page_of, page_size, read_moment
 from schema.people import NAME_LENGTH_MAX, Member, clean_email
@@ -66,8 +66,10 @@ class Organization(Node):
     @strawberry.field(
         description="Who may sign in to it, newest first.", directives=requires(Permission.TOKENS_CONFIGURE)
     )
-    async def members(self, first: First = 20, after: After = None, removed: WithRemoved = False) -> Connection[Member]:
-        return await member_page(self.key, first, after, removed=removed)
+    async def members(
+        self, info: Info, first: First = 20, after: After = None, removed: WithRemoved = False
+    ) -> Connection[Member]:
+        return await members_of(info, self.key, first, after, removed=removed)
 
 
 @strawberry.input(description="A customer to be, made once.")

@@ -122,10 +122,11 @@ async def a_program(
     scopes: tuple[str, ...] = EVERYTHING,
     expires_at: datetime | None = None,
     at: datetime | None = None,
+    maker: Member | None = None,
 ) -> Member:
-    """A program that asks with an API key of an organisation as a member asks with their token. The key was made by an
-    owner who is not returned; its id is the program's."""
-    maker = await a_member(organization)
+    """A program that asks with an API key of an organisation as a member asks with their token. Unless it is said who
+    made the key, it was an owner who is not returned; the key's id is the program's."""
+    maker = maker or await a_member(organization)
     number, secret = next(numbers), new_key_secret()
     new = NewKey(
         organization.id, f"Program {number}", parse_permissions(scopes), expires_at, hash_secret(secret), maker.id

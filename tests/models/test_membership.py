@@ -25,6 +25,7 @@ from models.membership import (
     change_password,
     find_member,
     read_members,
+    read_members_of,
     remove_member,
     set_permissions,
 )
@@ -307,3 +308,26 @@ async def test_people_are_let_into_organizations_that_exist(db: Connection) -> N
         await lets_in(admin, Organization(UUID(int=1), "nowhere"))
 
     assert await audited(db) == []
+
+
+async def test_the_members_of_many_organizations_are_read_as_those_of_each(db: Connection) -> None:
+    # given
+    owners = [await an_organization() for _ in range(3)]
+    for owner, count in zip(owners, (3, 1, 0), strict=True):
+        for _ in range(count):
+            await a_member(owner)
+    await a_member(None)
+    oldest = (await read_members(db, owners[0].id, limit=3, before=None))[-1]
+
+    # when
+    ids = [owner.id for owner in owners]
+    together = await read_members_of(db, ids, limit=2, before=None, with_removed=False)
+    before = (oldest.created_at + timedelta(days=1), oldest.id)
+    earlier = await read_members_of(db, ids, limit=2, before=before, with_removed=False)
+    none = await read_members_of(db, ids, limit=2, before=(oldest.created_at, oldest.id), with_removed=False)
+
+    # then
+    assert [len(together[each]) for each in ids] == [2, 1, 0]
+    assert together == {each: await read_members(db, each, limit=2, before=None) for each in ids}
+    assert earlier == together
+    assert none == {each: [] for each in ids}

@@ -262,6 +262,24 @@ async def test_colleagues_are_shown_to_those_who_administer_them_only(world: Wor
     }
 
 
+async def test_members_are_read_anew_after_each_change_of_one_document(world: World) -> None:
+    # given
+    aurora = await an_organization()
+    ada, bob = await a_member(aurora), await a_member(aurora)
+    look = (
+        "updateContactData(input: {}) { ... on OrganizationSuccess { organization { members { nodes { email } } } } }"
+    )
+    mutation = f"""mutation ($input: RemoveMemberInput!) {{
+        before: {look} removeMember(input: $input) {{ __typename }} after: {look} }}"""
+
+    # when
+    told = await world.data(mutation, ada, input={"memberId": member_id(bob)})
+
+    # then
+    seen = [[node["email"] for node in told[when]["organization"]["members"]["nodes"]] for when in ("before", "after")]
+    assert seen == [[bob.email, ada.email], [ada.email]]
+
+
 async def test_a_changed_password_is_the_one_that_counts_and_other_sessions_are_over(world: World) -> None:
     # given
     ada = await a_member(await an_organization())

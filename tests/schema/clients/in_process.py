@@ -12,6 +12,7 @@ import pytest
 
 from models.actors import Actor
 from models.database import Connection
+from models.tills import Tills
 from rules.permissions import Permission
 from schema.context import Context, Product
 from schema.edge.schema import EdgeSchema
@@ -27,7 +28,7 @@ def context_for(member: Member, organization: Organization, *, now: datetime) ->
         options=options_from(settings),
         temporal=cast(Any, None),
         hub=cast(Any, None),
-        tills=cast(Any, None),
+        tills=Tills(),
         tolls=cast(Any, None),
         gateways={},
         own_tokens=own_tokens(settings),
