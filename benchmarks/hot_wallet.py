@@ -19,7 +19,8 @@ PROCESSES = 2
 CALLERS = 64
 PGBENCH_CLIENTS = 32
 BATCH = 1_000
-BATCH_CALLERS = 4
+# More batches of a thousand at once and the wallet answers that it is busy, rightly.
+BATCH_CALLERS = 2
 
 BATCHED = (
     "mutation ($input: SpendTokensBatchInput!) { answer: spendTokensBatch(input: $input) { __typename"
