@@ -1,9 +1,12 @@
 """`python -m benchmarks [name …]` measures all, or what is named, and prints one table of ratios.
 
+`--pgledger FOLDER` measures against a checkout of pgledger too.
+
 It takes some minutes, starts and stops everything it needs in a temporary folder, and keeps the numbers in
 `benchmarks/results`. It ends with 1 when a ratio is too low.
 """
 
+import argparse
 import asyncio
 import logging
 import sys
@@ -11,11 +14,12 @@ import tempfile
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import uvloop
 
-from benchmarks import hot_wallet, lists, long_history, memory, over_http, purchase_story, spend_transaction
+from benchmarks import hot_wallet, lists, long_history, memory, over_http, pgledger, purchase_story, spend_transaction
 from benchmarks.ground import Ground, furnished, provided
 from benchmarks.measuring import FULL, Ratio, Size
 from benchmarks.report import defects, kept, table
@@ -43,6 +47,26 @@ BENCHMARKS: Mapping[str, Benchmark] = {
 }
 
 
+def named(name: str) -> Benchmark:
+    if name not in BENCHMARKS:
+        raise argparse.ArgumentTypeError(f"there is no {name!r}; there are {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[name]
+
+
+def asked_for(arguments: Sequence[str]) -> list[Benchmark]:
+    """The benchmarks on a command line. Ends the process with 2 and a sentence when there is no such benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("benchmark", nargs="*", type=named, help=f"any of {', '.join(BENCHMARKS)}; else all")
+    parser.add_argument("--pgledger", type=Path, metavar="FOLDER", help="a checkout of pgledger to measure against")
+    asked = parser.parse_args(arguments)
+    if asked.pgledger is None:
+        return [*(asked.benchmark or BENCHMARKS.values())]
+    if not (asked.pgledger / "pgledger.sql").exists():
+        parser.error(f"there is no pgledger.sql in {asked.pgledger}")
+    against = partial(pgledger.measure, checkout=asked.pgledger)
+    return [*asked.benchmark, Benchmark("spending against pgledger", against, uvloop.new_event_loop)]
+
+
 def quiet_logging(file: Path) -> None:
     """Logs go to the file alone: the screen is for the table."""
     configure_logging("info", str(file))
@@ -50,29 +74,26 @@ def quiet_logging(file: Path) -> None:
     root.handlers[:] = [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]
 
 
-def measured(names: Sequence[str], cluster: PostgresCluster, folder: Path) -> list[Ratio]:
-    """The ratios of the benchmarks that are named."""
+def measured(benchmarks: Sequence[Benchmark], cluster: PostgresCluster, folder: Path) -> list[Ratio]:
+    """The ratios of these benchmarks, one after the other."""
     print("Preparing a database with customers ...", flush=True)
     dsn = asyncio.run(provided(cluster))
     ground = asyncio.run(furnished(cluster, dsn, folder, customers=FULL.connections))
     ratios: list[Ratio] = []
-    for name in names:
-        print(f"Measuring {BENCHMARKS[name].about} ...", flush=True)
-        with asyncio.Runner(loop_factory=BENCHMARKS[name].loop) as runner:
-            ratios += runner.run(BENCHMARKS[name].measure(ground, FULL))
+    for benchmark in benchmarks:
+        print(f"Measuring {benchmark.about} ...", flush=True)
+        with asyncio.Runner(loop_factory=benchmark.loop) as runner:
+            ratios += runner.run(benchmark.measure(ground, FULL))
     return ratios
 
 
 def main(arguments: Sequence[str]) -> int:
-    unknown = [name for name in arguments if name not in BENCHMARKS]
-    if unknown:
-        print(f"There is no benchmark {unknown[0]!r}; there are: {', '.join(BENCHMARKS)}", file=sys.stderr)
-        return 2
+    benchmarks = asked_for(arguments)
     with tempfile.TemporaryDirectory(prefix="scrip-benchmarks-") as name:
         folder = Path(name)
         quiet_logging(folder / "app.log")
         with PostgresCluster(folder / "postgres") as cluster:
-            ratios = measured(arguments or list(BENCHMARKS), cluster, folder)
+            ratios = measured(benchmarks, cluster, folder)
             path = kept(ratios, cluster, at=datetime.now(UTC))
     print(f"\n{table(ratios)}\n\nKept in {path}")
     for line in defects(ratios):

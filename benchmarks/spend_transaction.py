@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from benchmarks.ground import Customer, Ground
 from benchmarks.measuring import Ratio, Size, compare
+from embedded.postgres import PostgresCluster
 from models.database import open_database
 from models.spending import SpendOrder, spend
 
@@ -78,11 +79,20 @@ async def pgbench(ground: Ground, clients: int, wallets: int, seconds: int, *, b
 
     Raises RuntimeError when one of them failed.
     """
-    where = urlsplit(ground.dsn)
+    defines = {"wallets": wallets, "by_chance": int(by_chance)}
+    return await transactions(ground.cluster, ground.dsn, SCRIPT, clients, seconds, defines)
+
+
+async def transactions(
+    cluster: PostgresCluster, dsn: str, script: Path, clients: int, seconds: int, defines: Mapping[str, int]
+) -> float:
+    """Transactions per second of any script of pgbench. Raises RuntimeError when one of them failed."""
+    where = urlsplit(dsn)
     process = await asyncio.create_subprocess_exec(
-        str(ground.cluster.binary("pgbench")),
+        str(cluster.binary("pgbench")),
         *("-n", "-M", "prepared", "-c", str(clients), "-j", "1", "-T", str(seconds)),
-        *("-D", f"wallets={wallets}", "-D", f"by_chance={int(by_chance)}", "-f", str(SCRIPT)),
+        *(word for name, value in defines.items() for word in ("-D", f"{name}={value}")),
+        *("-f", str(script)),
         *("-h", str(where.hostname), "-p", str(where.port), "-U", str(where.username), where.path.lstrip("/")),
         env={**os.environ, "PGPASSWORD": unquote(where.password or "")},
         stdout=subprocess.PIPE,

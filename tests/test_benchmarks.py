@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import hot_wallet, lists, long_history, memory, over_http, purchase_story, spend_transaction
+from benchmarks.__main__ import BENCHMARKS, asked_for
 from benchmarks.ground import Ground, furnished
 from benchmarks.measuring import TINY, Ratio, Size, compare
 from benchmarks.report import defects, table
@@ -46,6 +47,24 @@ async def test_every_benchmark_ends_with_ratios_and_whole_books(
     async with open_database(ground.dsn, 1, application_name="scrip-tests"), connection() as db:
         # The hand-written script keeps every rule too, so it writes all that a spend writes.
         assert [violation.rule for violation in await violations(db)] == []
+
+
+def test_what_is_asked_for_is_measured_and_what_is_unknown_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pgledger.sql").touch()
+
+    assert asked_for(()) == [*BENCHMARKS.values()]
+    assert asked_for(("spend", "hot")) == [BENCHMARKS["spend"], BENCHMARKS["hot"]]
+    assert [one.about for one in asked_for(("--pgledger", str(tmp_path)))] == ["spending against pgledger"]
+    for wrong, said in (
+        ("nope", "there is no 'nope'"),
+        ("--pgledger=/nowhere", "there is no pgledger.sql in /nowhere"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            asked_for((wrong,))
+        assert ended.value.code == 2
+        assert said in capsys.readouterr().err
 
 
 async def test_a_ratio_is_the_median_of_the_pairs() -> None:
