@@ -12,7 +12,7 @@ import logging
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ import uvloop
 from benchmarks import hot_wallet, lists, long_history, memory, over_http, pgledger, purchase_story, spend_transaction
 from benchmarks.ground import Ground, furnished, provided
 from benchmarks.measuring import FULL, Ratio, Size
-from benchmarks.report import defects, kept, table
+from benchmarks.report import defects, kept, row, table
 from embedded.postgres import PostgresCluster
 from models.logs import configure_logging
 
@@ -53,18 +53,21 @@ def named(name: str) -> Benchmark:
     return BENCHMARKS[name]
 
 
-def asked_for(arguments: Sequence[str]) -> list[Benchmark]:
-    """The benchmarks on a command line. Ends the process with 2 and a sentence when there is no such benchmark."""
+def asked_for(arguments: Sequence[str]) -> tuple[list[Benchmark], Size]:
+    """The benchmarks on a command line, and how much of each. Ends the process with 2 and a sentence when it cannot
+    be read."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("benchmark", nargs="*", type=named, help=f"any of {', '.join(BENCHMARKS)}; else all")
     parser.add_argument("--pgledger", type=Path, metavar="FOLDER", help="a checkout of pgledger to measure against")
+    parser.add_argument("--rounds", type=int, default=FULL.rounds, help="pairs of runs for each ratio")
     asked = parser.parse_args(arguments)
+    size = replace(FULL, rounds=max(asked.rounds, 1))
     if asked.pgledger is None:
-        return [*(asked.benchmark or BENCHMARKS.values())]
+        return [*(asked.benchmark or BENCHMARKS.values())], size
     if not (asked.pgledger / "pgledger.sql").exists():
         parser.error(f"there is no pgledger.sql in {asked.pgledger}")
     against = partial(pgledger.measure, checkout=asked.pgledger)
-    return [*asked.benchmark, Benchmark("spending against pgledger", against, uvloop.new_event_loop)]
+    return [*asked.benchmark, Benchmark("spending against pgledger", against, uvloop.new_event_loop)], size
 
 
 def quiet_logging(file: Path) -> None:
@@ -74,26 +77,28 @@ def quiet_logging(file: Path) -> None:
     root.handlers[:] = [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]
 
 
-def measured(benchmarks: Sequence[Benchmark], cluster: PostgresCluster, folder: Path) -> list[Ratio]:
-    """The ratios of these benchmarks, one after the other."""
+def measured(benchmarks: Sequence[Benchmark], size: Size, cluster: PostgresCluster, folder: Path) -> list[Ratio]:
+    """The ratios of these benchmarks, one after the other, each shown when it is known."""
     print("Preparing a database with customers ...", flush=True)
     dsn = asyncio.run(provided(cluster))
-    ground = asyncio.run(furnished(cluster, dsn, folder, customers=FULL.connections))
+    ground = asyncio.run(furnished(cluster, dsn, folder, customers=size.connections))
     ratios: list[Ratio] = []
     for benchmark in benchmarks:
         print(f"Measuring {benchmark.about} ...", flush=True)
         with asyncio.Runner(loop_factory=benchmark.loop) as runner:
-            ratios += runner.run(benchmark.measure(ground, FULL))
+            found = runner.run(benchmark.measure(ground, size))
+        print("\n".join(row(one) for one in found), flush=True)
+        ratios += found
     return ratios
 
 
 def main(arguments: Sequence[str]) -> int:
-    benchmarks = asked_for(arguments)
+    benchmarks, size = asked_for(arguments)
     with tempfile.TemporaryDirectory(prefix="scrip-benchmarks-") as name:
         folder = Path(name)
         quiet_logging(folder / "app.log")
         with PostgresCluster(folder / "postgres") as cluster:
-            ratios = measured(benchmarks, cluster, folder)
+            ratios = measured(benchmarks, size, cluster, folder)
             path = kept(ratios, cluster, at=datetime.now(UTC))
     print(f"\n{table(ratios)}\n\nKept in {path}")
     for line in defects(ratios):

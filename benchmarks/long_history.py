@@ -11,12 +11,14 @@ from uuid import UUID
 from benchmarks.ground import Ground
 from benchmarks.measuring import Ratio, Size, compare
 from benchmarks.over_http import PAGE, ROW, called, serving
-from models.database import open_database, transaction
+from models.database import connection, open_database, transaction
 from models.wallets import wallet_id_of
 from schema.pages import sequence_cursor
 
 # A page far back may take at most 1.2 times as long as the first one.
 AT_LEAST = 1 / 1.2
+# Entries that are made by one statement.
+AT_ONCE = 50_000
 QUERY = (
     f"query ($first: Int!, $after: Cursor, $org: ID) {{ wallet(organizationId: $org) {{"
     f" entries(first: $first, after: $after) {{ nodes {{ {ROW} }} }} }} }}"
@@ -31,8 +33,8 @@ WITH wallet AS (
 ), entered AS (
     INSERT INTO token_balance_history (id, organization_id, wallet_id, sequence, change_type, change_amount,
         held_change, balance_before, balance_after, held_after, description, actor, occurred_at)
-    SELECT md5('long history ' || n)::uuid, organization_id, id, last + n, 'SPEND', -1, 0, before - n + 1, before - n,
-        0, 'Report', 'user/bench', now() - make_interval(secs => $2 - n)
+    SELECT md5('long history ' || last + n)::uuid, organization_id, id, last + n, 'SPEND', -1, 0, before - n + 1,
+        before - n, 0, 'Report', 'user/bench', now() - make_interval(secs => $4 + $2 - n)
     FROM wallet, generate_series(1, $2) n ORDER BY n
     RETURNING id, sequence
 ), drawn AS (
@@ -70,10 +72,14 @@ async def measure(ground: Ground, size: Size) -> list[Ratio]:
 async def with_history(ground: Ground, entries: int) -> int:
     """The first customer has so many entries more; the sequence of the newest one."""
     wallet_id: UUID = wallet_id_of(ground.customers[0].organization_id)
-    async with open_database(ground.dsn, 2, application_name="scrip-benchmarks"), transaction() as db:
-        await db.execute("SET LOCAL statement_timeout = 0")
-        await db.execute(SPENDS, wallet_id, entries, Decimal(entries))
-        row = await db.fetch_one("SELECT entry_sequence FROM organization_token_wallets WHERE id = $1", wallet_id)
+    async with open_database(ground.dsn, 2, application_name="scrip-benchmarks"):
+        for done in range(0, entries, AT_ONCE):
+            number = min(AT_ONCE, entries - done)
+            async with transaction() as db:
+                await db.execute("SET LOCAL statement_timeout = 0")
+                await db.execute(SPENDS, wallet_id, number, Decimal(number), entries - done - number)
+        async with connection() as db:
+            row = await db.fetch_one("SELECT entry_sequence FROM organization_token_wallets WHERE id = $1", wallet_id)
     assert row is not None
     newest: int = row["entry_sequence"]
     return newest

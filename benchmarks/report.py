@@ -24,10 +24,11 @@ LIBRARIES = ("strawberry-graphql", "graphql-core", "uvicorn", "tortoise-orm", "a
 def table(ratios: Sequence[Ratio]) -> str:
     """Markdown, as it stands in docs/performance.md."""
     lines = ["| what | against | ratio | single pairs |", "|---|---|---|---|"]
-    lines += [
-        f"| {one.what} | {one.against} | {one.ratio:.2f} | {one.lowest:.2f} to {one.highest:.2f} |" for one in ratios
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(row(one) for one in ratios)])
+
+
+def row(one: Ratio) -> str:
+    return f"| {one.what} | {one.against} | {one.ratio:.2f} | {one.lowest:.2f} to {one.highest:.2f} |"
 
 
 def defects(ratios: Sequence[Ratio]) -> list[str]:

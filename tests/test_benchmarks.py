@@ -9,7 +9,7 @@ import pytest
 from benchmarks import hot_wallet, lists, long_history, memory, over_http, purchase_story, spend_transaction
 from benchmarks.__main__ import BENCHMARKS, asked_for
 from benchmarks.ground import Ground, furnished
-from benchmarks.measuring import TINY, Ratio, Size, compare
+from benchmarks.measuring import FULL, TINY, Ratio, Size, compare
 from benchmarks.report import defects, table
 from embedded.postgres import PostgresCluster
 from models.database import connection, open_database
@@ -54,9 +54,12 @@ def test_what_is_asked_for_is_measured_and_what_is_unknown_is_refused(
 ) -> None:
     (tmp_path / "pgledger.sql").touch()
 
-    assert asked_for(()) == [*BENCHMARKS.values()]
-    assert asked_for(("spend", "hot")) == [BENCHMARKS["spend"], BENCHMARKS["hot"]]
-    assert [one.about for one in asked_for(("--pgledger", str(tmp_path)))] == ["spending against pgledger"]
+    assert asked_for(()) == ([*BENCHMARKS.values()], FULL)
+    assert asked_for(("spend", "hot", "--rounds", "3")) == (
+        [BENCHMARKS["spend"], BENCHMARKS["hot"]],
+        replace(FULL, rounds=3),
+    )
+    assert [one.about for one in asked_for(("--pgledger", str(tmp_path)))[0]] == ["spending against pgledger"]
     for wrong, said in (
         ("nope", "there is no 'nope'"),
         ("--pgledger=/nowhere", "there is no pgledger.sql in /nowhere"),
