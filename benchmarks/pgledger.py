@@ -40,7 +40,7 @@ ANALYZE;
 
 
 async def measure(ground: Ground, size: Size, *, checkout: Path) -> list[Ratio]:
-    """Single spends from one wallet, and over many wallets; of the latter nothing is demanded, so unlike is the work."""
+    """Single spends from one wallet, and over many wallets, of which nothing is demanded: the work is unlike."""
     size = replace(size, seconds=size.hot_seconds)
     callers, clients = min(CALLERS, size.callers), min(PGBENCH_CLIENTS, size.callers)
     dsn = await loaded(ground, checkout, size.wallets)
