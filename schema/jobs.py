@@ -138,7 +138,9 @@ async def last_run(info: Info, known: ScheduleDescription) -> JobRun | None:
         return None
     newest = known.info.recent_actions[-1]
     assert isinstance(newest.action, ScheduleActionExecutionStartWorkflow)
-    handle = info.context.product.temporal.get_workflow_handle_for(JobWorkflow.run, newest.action.workflow_id)
+    handle: WorkflowHandle[JobWorkflow, JobReport] = info.context.product.temporal.get_workflow_handle(
+        newest.action.workflow_id, result_type=JobReport
+    )
     try:
         told = await handle.describe(rpc_timeout=ANSWER_TIMEOUT)
     except AWAY as error:
