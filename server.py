@@ -7,7 +7,7 @@ and leaves. It runs no workflow; those are the worker's.
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -207,7 +207,10 @@ def uvicorn_config(settings: Settings, app: ASGIApp) -> uvicorn.Config:
     )
 
 
-async def serve(settings: Settings) -> None:
+async def serve(
+    settings: Settings, assembled: Callable[[Settings, Product], tuple[ASGIApp, Routes]] = application
+) -> None:
+    """The API answers until it is told to stop; what it serves is `assembled` once its connections are open."""
     dsn = settings.database_url.get_secret_value()
     # Lazy, so that the API says "not ready" instead of not starting while Temporal is away.
     temporal = await connect_temporal(settings, lazy=True)
@@ -215,7 +218,7 @@ async def serve(settings: Settings) -> None:
         open_database(dsn, settings.database_pool_size, application_name="scrip-api"),
         running(settings, temporal) as product,
     ):
-        app, routes = application(settings, product)
+        app, routes = assembled(settings, product)
         await Server(uvicorn_config(settings, app), product, routes).serve()
 
 

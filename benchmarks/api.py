@@ -16,7 +16,6 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from models.database import open_database
 from models.logs import configure_logging
 from rules.permissions import Permission
 from schema.authentication import Doorkeeper
@@ -34,7 +33,7 @@ from schema.root import TYPES, Mutation, Query, Subscription
 from schema.routes import Routes
 from schema.scalars import SCALARS
 from schema.spending import SpendTokensInput, SpendTokensResult, SpendTokensSuccess
-from server import Server, connect_temporal, running, uvicorn_config
+from server import serve
 from settings import Settings, load_settings
 
 MOMENT = datetime(2026, 8, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -125,23 +124,11 @@ def application(settings: Settings, product: Product) -> tuple[ASGIApp, Routes]:
     return harden(Starlette(routes=[Route("/graphql", view), *routes.all()])), routes
 
 
-async def serve(settings: Settings) -> None:
-    """As `server.serve`."""
-    dsn = settings.database_url.get_secret_value()
-    temporal = await connect_temporal(settings, lazy=True)
-    async with (
-        open_database(dsn, settings.database_pool_size, application_name="scrip-api"),
-        running(settings, temporal) as product,
-    ):
-        app, routes = application(settings, product)
-        await Server(uvicorn_config(settings, app), product, routes).serve()
-
-
 def main() -> None:
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_file)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings))
+        runner.run(serve(settings, application))
 
 
 if __name__ == "__main__":

@@ -184,13 +184,6 @@ async def read_document(db: Connection, invoice_id: UUID) -> bytes | None:
     return None if row is None else bytes(row["content"])
 
 
-async def read_invoice(db: Connection, organization_id: UUID, number: str) -> InvoiceView | None:
-    """An invoice of the organisation by its number; another organisation's is not found."""
-    return _view(
-        await db.fetch_one(COLUMNS + "WHERE i.organization_id = $1 AND i.invoice_number = $2", organization_id, number)
-    )
-
-
 async def invoice_by_number(db: Connection, number: str) -> InvoiceView | None:
     """An invoice whosever it is, for workflows and for the platform's administrators."""
     return _view(await db.fetch_one(COLUMNS + "WHERE i.invoice_number = $1", number))

@@ -45,7 +45,6 @@ from schema.updates import Subscriptions
 from schema.wallets import WalletQueries
 
 NODES_MAX = 100
-CATALOGUE = frozenset({"TokenPackage", "VolumeSchedule", "TokenRate", "Coupon"})
 PRINTED = Path(__file__).with_name("schema.graphql")
 
 
