@@ -5,8 +5,8 @@ then id: a total order, so that a replay draws from the same lots. A lot counts 
 instants, whether or not anybody has booked its expiry yet.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -74,34 +74,3 @@ def burn_order(lot: Lot) -> tuple[int, datetime, bool, datetime, datetime, UUID]
 def available_tokens(lots: Iterable[Lot], at: datetime) -> Decimal:
     """What may be spent or held at an instant."""
     return sum((lot.free for lot in lots if lot.counts(at)), Decimal(0))
-
-
-def draw_down(lots: Iterable[Lot], tokens: Decimal, at: datetime) -> tuple[Draw, ...]:
-    """Which lots pay for `tokens` (> 0) at an instant, in burn order. Raises NotEnough, having drawn nothing."""
-    draws: list[Draw] = []
-    wanted = tokens
-    usable = sorted((lot for lot in lots if lot.counts(at) and lot.free > 0), key=burn_order)
-    for lot in usable:
-        if wanted == 0:
-            break
-        taken = min(lot.free, wanted)
-        draws.append(Draw(lot.id, taken))
-        wanted -= taken
-    if wanted > 0:
-        raise NotEnough(needed=tokens, available=tokens - wanted)
-    return tuple(draws)
-
-
-def after_draws(lots: Sequence[Lot], draws: Iterable[Draw]) -> tuple[Lot, ...]:
-    """The lots once the draws were taken from them, in the order given."""
-    taken = {draw.lot_id: draw.tokens for draw in draws}
-    return tuple(replace(lot, remaining=lot.remaining - taken[lot.id]) if lot.id in taken else lot for lot in lots)
-
-
-def expired_draws(lots: Iterable[Lot], at: datetime) -> tuple[Draw, ...]:
-    """What is lost to expiry at an instant: the free tokens of lots whose time is over, oldest expiry first.
-
-    Held tokens stay: a hold on a lot that expires meanwhile remains valid until it is resolved.
-    """
-    over = [lot for lot in lots if lot.has_expired(at) and lot.free > 0]
-    return tuple(Draw(lot.id, lot.free) for lot in sorted(over, key=lambda lot: (lot.expires_at or NEVER, lot.id)))

@@ -1,5 +1,6 @@
 """Which tokens burn first: the order of design.md section 3, and that drawing neither makes nor loses a token."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.lots import Draw, Lot, NotEnough, after_draws, available_tokens, burn_order, draw_down, expired_draws
+from rules.entries import EntryKind
+from rules.lots import Draw, Lot, NotEnough, available_tokens, burn_order
+from rules.sheet import Sheet, WalletState
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 A_MOMENT = timedelta(microseconds=1)
@@ -28,6 +31,22 @@ A_LOT = Lot(
     expires_at=NOON + 30 * A_DAY,
     created_at=NOON - 30 * A_DAY,
 )
+
+
+def sheet(lots: Iterable[Lot]) -> Sheet:
+    """A wallet with these lots at noon."""
+    lots = tuple(lots)
+    free, held = sum((lot.free for lot in lots), Decimal(0)), sum((lot.held for lot in lots), Decimal(0))
+    return Sheet(WalletState(available=free, held=held, sequence=0, is_active=True, lots=lots), NOON)
+
+
+def lost_to_expiry(lots: Iterable[Lot]) -> tuple[Draw, ...]:
+    """What leaves when the books are brought up to noon."""
+    settled = sheet(lots)
+    settled.settle()
+    assert {movement.kind for movement in settled.movements} <= {EntryKind.EXPIRATION}
+    return tuple(draw for movement in settled.movements for draw in movement.draws)
+
 
 # The higher rule is tested against all the lower ones: the second lot is better by every criterion that comes later.
 EARLIER_OF_TWO = {
@@ -62,14 +81,14 @@ EARLIER_OF_TWO = {
 @pytest.mark.parametrize(("first", "second"), EARLIER_OF_TWO.values(), ids=EARLIER_OF_TWO.keys())
 def test_which_of_two_lots_burns_first(first: Lot, second: Lot) -> None:
     for lots in ((first, second), (second, first)):
-        assert draw_down(lots, Decimal(15), NOON) == (Draw(first.id, Decimal(10)), Draw(second.id, Decimal(5)))
+        assert sheet(lots).draw(Decimal(15)) == (Draw(first.id, Decimal(10)), Draw(second.id, Decimal(5)))
 
 
 def test_what_a_paid_token_cost_does_not_decide() -> None:
     cheap = replace(A_LOT, id=SECOND, unit_cost=Decimal("0.000001"))
     dear = replace(A_LOT, unit_cost=Decimal(90))
 
-    assert draw_down((cheap, dear), Decimal(1), NOON) == (Draw(FIRST, Decimal(1)),)
+    assert sheet((cheap, dear)).draw(Decimal(1)) == (Draw(FIRST, Decimal(1)),)
 
 
 COUNTS = [
@@ -100,20 +119,20 @@ def test_lots_before_and_after_their_time_are_never_drawn_from() -> None:
     usable = replace(A_LOT, id=THIRD, priority=100)
 
     with pytest.raises(NotEnough) as refusal:
-        draw_down((expired, upcoming, usable), Decimal("10.0001"), NOON)
+        sheet((expired, upcoming, usable)).draw(Decimal("10.0001"))
 
     assert (refusal.value.needed, refusal.value.available) == (Decimal("10.0001"), Decimal(10))
-    assert draw_down((expired, upcoming, usable), Decimal(10), NOON) == (Draw(THIRD, Decimal(10)),)
+    assert sheet((expired, upcoming, usable)).draw(Decimal(10)) == (Draw(THIRD, Decimal(10)),)
 
 
 def test_held_tokens_are_not_drawn() -> None:
     lot = replace(A_LOT, held=Decimal(7))
 
     with pytest.raises(NotEnough) as refusal:
-        draw_down([lot], Decimal("3.0001"), NOON)
+        sheet([lot]).draw(Decimal("3.0001"))
 
     assert refusal.value.available == Decimal(3)
-    assert draw_down([lot], Decimal(3), NOON) == (Draw(FIRST, Decimal(3)),)
+    assert sheet([lot]).draw(Decimal(3)) == (Draw(FIRST, Decimal(3)),)
 
 
 def test_expiry_takes_the_free_tokens_of_lots_whose_time_is_over_oldest_expiry_first() -> None:
@@ -126,7 +145,7 @@ def test_expiry_takes_the_free_tokens_of_lots_whose_time_is_over_oldest_expiry_f
         replace(A_LOT, id=UUID(int=6), expires_at=NOON - 9 * A_DAY, held=Decimal(10)),
     )
 
-    assert expired_draws(lots, NOON) == (
+    assert lost_to_expiry(lots) == (
         Draw(SECOND, Decimal(6)),
         Draw(FIRST, Decimal("0.0001")),
         Draw(THIRD, Decimal(10)),
@@ -177,12 +196,13 @@ def test_drawing_conserves_tokens_or_changes_nothing(lots: list[Lot], wanted: De
 
     if wanted > available:
         with pytest.raises(NotEnough) as refusal:
-            draw_down(lots, wanted, NOON)
+            sheet(lots).draw(wanted)
         assert (refusal.value.needed, refusal.value.available) == (wanted, available)
         return
 
-    draws = draw_down(lots, wanted, NOON)
-    left = after_draws(lots, draws)
+    spent = sheet(lots)
+    draws = spent.spend(wanted).draws
+    left = spent.state().lots
     assert sum(draw.tokens for draw in draws) == wanted
     assert available_tokens(left, NOON) == available - wanted
     assert all(draw.tokens > 0 for draw in draws)
@@ -193,7 +213,7 @@ def test_drawing_conserves_tokens_or_changes_nothing(lots: list[Lot], wanted: De
 def test_only_the_last_lot_drawn_from_has_anything_left(lots: list[Lot], wanted: Decimal) -> None:
     if wanted > available_tokens(lots, NOON):
         return
-    draws = draw_down(lots, wanted, NOON)
+    draws = sheet(lots).draw(wanted)
     by_id = {lot.id: lot for lot in lots}
     drawn = [by_id[draw.lot_id] for draw in draws]
 
@@ -210,13 +230,15 @@ def test_the_order_in_which_lots_are_read_changes_nothing(lots: list[Lot], wante
     shuffled = list(lots)
     chance.shuffle(shuffled)
 
-    assert draw_down(shuffled, wanted, NOON) == draw_down(lots, wanted, NOON)
+    assert sheet(shuffled).draw(wanted) == sheet(lots).draw(wanted)
 
 
 @given(some_lots())
 def test_after_expiry_nothing_expired_is_free_and_what_was_available_still_is(lots: list[Lot]) -> None:
-    left = after_draws(lots, expired_draws(lots, NOON))
+    settled = sheet(lots)
+    settled.settle()
+    left = settled.state().lots
 
-    assert expired_draws(left, NOON) == ()
+    assert lost_to_expiry(left) == ()
     assert available_tokens(left, NOON) == available_tokens(lots, NOON)
     assert [lot.held for lot in left] == [lot.held for lot in lots]
