@@ -16,7 +16,7 @@ from schema.edge.permissions import requires
 from schema.problems import IdempotencyConflict, InsufficientTokens, InvalidExpiry, InvalidTokens, WalletNotFound
 from schema.scalars import clean_text, read_key
 from schema.scope import wallet_owner
-from schema.spending import TEXT_MAX, TokensMoved
+from schema.spending import TokensMoved
 
 
 @strawberry.input(description="A correction, once.")
@@ -52,7 +52,7 @@ def adjustment_order(info: Info, input: AdjustBalanceInput) -> adjusting.Adjustm
     return adjusting.AdjustmentOrder(
         organization_id=wallet_owner(info, input.organization_id),
         tokens=input.tokens,
-        reason=clean_text(input.reason, "reason", length_min=1, length_max=TEXT_MAX),
+        reason=clean_text(input.reason, "reason", length_min=1),
         key=read_key(input.idempotency_key),
         actor=info.context.caller().name,
         expires_at=input.expires_at,

@@ -20,7 +20,6 @@ from schema.enums import WalletSetting
 from schema.problems import InvalidSetting, SettingNotAllowed, WalletNotFound
 from schema.scalars import clean_text
 from schema.scope import wallet_owner
-from schema.spending import TEXT_MAX
 from schema.wallets import Wallet, wallet_of
 
 
@@ -157,7 +156,7 @@ class AdministrationMutations:
         self, info: Info, input: Annotated[SuspendWalletInput, strawberry.argument(description="The wallet.")]
     ) -> SuspendWalletResult:
         owner = wallet_owner(info, input.organization_id)
-        reason = clean_text(input.reason, "reason", length_min=1, length_max=TEXT_MAX)
+        reason = clean_text(input.reason, "reason", length_min=1)
         decision = await decision_about(info, owner, reason)
         changed = await retrying(lambda: administration.suspend(decision, at=info.context.now))
         return SuspendWalletSuccess(wallet=await wallet_now(info, owner), changed=changed)
@@ -170,7 +169,7 @@ class AdministrationMutations:
         self, info: Info, input: Annotated[ReactivateWalletInput, strawberry.argument(description="The wallet.")]
     ) -> ReactivateWalletResult:
         owner = wallet_owner(info, input.organization_id)
-        reason = clean_text(input.reason, "reason", length_max=TEXT_MAX)
+        reason = clean_text(input.reason, "reason")
         decision = await decision_about(info, owner, reason)
         changed = await retrying(lambda: administration.reactivate(decision, at=info.context.now))
         return ReactivateWalletSuccess(wallet=await wallet_now(info, owner), changed=changed)

@@ -37,7 +37,6 @@ CHANGEABLE = (
 )
 NEVER_NULL = {"name": "name", "bonus_tokens": "bonusTokens", "display_order": "displayOrder"}
 NAME_MAX = 100
-TEXT_MAX = 500
 
 
 @strawberry.input(
@@ -221,7 +220,7 @@ def _name(text: str) -> str:
 
 
 def _description(text: str | None) -> str | None:
-    return None if text is None else clean_text(text, "description", length_max=TEXT_MAX)
+    return None if text is None else clean_text(text, "description")
 
 
 @strawberry.type

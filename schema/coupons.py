@@ -12,7 +12,7 @@ from models.coupons import CouponDraft, CouponView, create_coupon, read_coupons,
 from models.database import connection
 from rules.coupons import CouponTerms, code_of
 from rules.permissions import Permission
-from schema.catalogue import TEXT_MAX, keeper, package_key
+from schema.catalogue import keeper, package_key
 from schema.context import Info
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
@@ -163,7 +163,7 @@ def coupon_draft(input: CreateCouponInput) -> CouponDraft:
         min_subtotal=least,
         package_ids=[package_key(one) for one in input.package_ids],
     )
-    return CouponDraft(code, clean_text(input.description, "description", length_max=TEXT_MAX), terms)
+    return CouponDraft(code, clean_text(input.description, "description"), terms)
 
 
 def _benefit_of(input: CreateCouponInput) -> CouponBenefit:

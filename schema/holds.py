@@ -50,7 +50,6 @@ from schema.rated import amount_of, rates_for
 from schema.scalars import clean_text, read_key, read_reference
 from schema.scope import refuse_when_disabled, wallet_owner
 
-TEXT_MAX = 500
 HOLD_SECONDS = 300
 
 
@@ -271,7 +270,7 @@ def purpose_of(reference_type: str | None, reference_id: str | None, description
     return Purpose(
         read_reference(reference_type, "referenceType"),
         read_reference(reference_id, "referenceId"),
-        clean_text(description, "description", length_max=TEXT_MAX),
+        clean_text(description, "description"),
     )
 
 
@@ -347,7 +346,7 @@ class HoldMutations:
             actor=info.context.caller().name,
             request_id=info.context.request_id,
             hold_id=hold_id,
-            description=clean_text(input.description, "description", length_max=TEXT_MAX),
+            description=clean_text(input.description, "description"),
             tokens=input.tokens,
             excess=input.when_more,
         )
@@ -368,7 +367,7 @@ class HoldMutations:
             actor=info.context.caller().name,
             request_id=info.context.request_id,
             hold_id=hold_id,
-            description=clean_text(input.description, "description", length_max=TEXT_MAX),
+            description=clean_text(input.description, "description"),
         )
         return ReleaseHoldSuccess.of(await _settle_on(info, order))
 

@@ -16,7 +16,6 @@ from schema.edge.masking import ErrorCode, public_error
 from schema.scalars import Cursor
 
 PAGE_MAX = 100
-PAGE_DEFAULT = 20
 CURSOR_LENGTH_MAX = 200
 
 # The lists that cursors are places of.

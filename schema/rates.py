@@ -11,7 +11,7 @@ from models.rates import RatedCost, RateDraft, RateView, price_operations, rate_
 from models.wallets import ensure_wallet, read_wallet
 from rules.permissions import Permission
 from rules.rates import OPERATION_LENGTH_MAX, is_operation
-from schema.catalogue import TEXT_MAX, keeper
+from schema.catalogue import keeper
 from schema.context import Info
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
@@ -177,7 +177,7 @@ class RateMutations:
             operation_name(input.operation),
             input.tokens_per_unit,
             clean_text(input.unit, "unit", length_min=1, length_max=UNIT_MAX),
-            clean_text(input.description, "description", length_max=TEXT_MAX),
+            clean_text(input.description, "description"),
         )
         return SetTokenRateSuccess(rate=TokenRate.of(await set_rate(draft, keeper(info), at=info.context.now)))
 

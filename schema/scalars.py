@@ -28,6 +28,7 @@ CARD_NUMBER = re.compile(
 )
 CARD_DIGITS_MAX = 19
 KEY_LENGTH_MAX = 255
+TEXT_LENGTH_MAX = 500
 REFERENCE_LENGTH_MAX = 200
 
 Cursor = NewType("Cursor", str)
@@ -89,7 +90,7 @@ SCALARS: dict[object, ScalarDefinition] = {
 }
 
 
-def clean_text(value: str, name: str, *, length_max: int, length_min: int = 0) -> str:
+def clean_text(value: str, name: str, *, length_max: int = TEXT_LENGTH_MAX, length_min: int = 0) -> str:
     """Text as people may write it, stripped; control and direction-changing characters are refused with BAD_USER_INPUT,
     and so is anything that looks like a card number, which must never reach us."""
     text = value.strip()

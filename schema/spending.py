@@ -37,7 +37,6 @@ from schema.rated import amount_of, rates_for
 from schema.scalars import clean_text, read_key, read_reference
 from schema.scope import refuse_when_disabled, wallet_owner
 
-TEXT_MAX = 500
 GRANTABLE = frozenset({LotKind.BONUS, LotKind.PROMO, LotKind.PLAN})
 
 
@@ -140,7 +139,7 @@ def spend_order(info: Info, input: SpendTokensInput, rates: Mapping[str, RateVie
         actor=info.context.caller().name,
         reference_type=read_reference(input.reference_type, "referenceType"),
         reference_id=read_reference(input.reference_id, "referenceId"),
-        description=clean_text(input.description, "description", length_max=TEXT_MAX),
+        description=clean_text(input.description, "description"),
         request_id=info.context.request_id,
         rated=rated,
     )
@@ -156,7 +155,7 @@ def grant_order(info: Info, input: GrantTokensInput) -> granting.GrantOrder:
         organization_id=wallet_owner(info, input.organization_id),
         tokens=input.tokens,
         kind=input.kind,
-        reason=clean_text(input.reason, "reason", length_min=1, length_max=TEXT_MAX),
+        reason=clean_text(input.reason, "reason", length_min=1),
         key=read_key(input.idempotency_key),
         actor=info.context.caller().name,
         expires_at=input.expires_at,
