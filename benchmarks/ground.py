@@ -19,7 +19,8 @@ from models.granting import GrantOrder, grant
 from models.members import member_by_email, open_session
 from models.migrate import migrate
 from models.payment_methods import NewPaymentMethod, add_payment_method
-from models.spending import SpendOrder, spend
+from models.spending import SpendOrder
+from models.tills import Tills
 from models.wallets import ensure_wallet
 from rules.lots import LotKind
 from rules.permissions import Permission
@@ -124,7 +125,7 @@ async def a_customer(number: int, settings: Settings) -> Customer:
     customer = Customer(organization_id, actor, access_token)
     for entry in range(HISTORY_LENGTH if number == 1 else 0):
         spending = SpendOrder(organization_id, Decimal("1.5"), f"history {entry}", customer.actor, description="Report")
-        await spend(spending, at=datetime.now(UTC))
+        await Tills().ask(spending, at=datetime.now(UTC))
     return customer
 
 

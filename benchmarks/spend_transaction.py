@@ -1,4 +1,4 @@
-"""What Python adds to a spend: `models.spending.spend` against pgbench running the same writes, on the same wallets.
+"""What Python adds to a spend: a process's tills against pgbench running the same writes, on the same wallets.
 
 pgbench is a C program that does nothing but send `spend.sql`, statement by statement; we decide by `rules` and write in
 one statement. Both keep as many clients busy, on as many wallets.
@@ -21,7 +21,8 @@ from benchmarks.ground import Customer, Ground
 from benchmarks.measuring import Ratio, Size, compare
 from embedded.postgres import PostgresCluster
 from models.database import open_database
-from models.spending import SpendOrder, spend
+from models.spending import SpendOrder
+from models.tills import Tills
 
 SCRIPT = Path(__file__).with_name("spend.sql")
 RATE = re.compile(r"^tps = ([0-9.]+) ", re.MULTILINE)
@@ -54,23 +55,23 @@ async def measure(ground: Ground, size: Size) -> list[Ratio]:
 
 async def spending(customers: Sequence[Customer], seconds: int) -> float:
     """Spends per second, one after the other for each client, all clients at once. A client is its customer."""
-    run, began = next(runs), time.perf_counter()
+    run, tills, began = next(runs), Tills(), time.perf_counter()
     clients = [
-        _spend_until(customer, f"direct {run} by {number}", began + seconds)
+        _spend_until(tills, customer, f"direct {run} by {number}", began + seconds)
         for number, customer in enumerate(customers)
     ]
     counts = await asyncio.gather(*clients)
     return sum(counts) / (time.perf_counter() - began)
 
 
-async def _spend_until(customer: Customer, name: str, end: float) -> int:
+async def _spend_until(tills: Tills, customer: Customer, name: str, end: float) -> int:
     done = 0
     while time.perf_counter() < end:
         done += 1
         order = SpendOrder(
             customer.organization_id, Decimal("1.5"), f"{name} {done}", customer.actor, description="Report"
         )
-        await spend(order, at=datetime.now(UTC))
+        await tills.ask(order, at=datetime.now(UTC))
     return done
 
 

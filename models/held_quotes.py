@@ -112,12 +112,6 @@ async def mark_used(db: Connection, quote_id: UUID, *, at: datetime) -> None:
     await db.execute("UPDATE price_quotes SET used_at = $2 WHERE id = $1", quote_id, at)
 
 
-async def read_quote(db: Connection, quote_id: UUID) -> HeldQuote | None:
-    """A quote whosever it is; the caller's right to see it must have been asked before."""
-    row = await db.fetch_one(COLUMNS + "WHERE q.id = $1", quote_id)
-    return None if row is None else _view(row)
-
-
 async def quotes_by_id(db: Connection, quote_ids: Sequence[UUID]) -> dict[UUID, HeldQuote]:
     """Quotes by their ids, whosever they are; what does not exist is left out."""
     rows = await db.fetch(COLUMNS + "WHERE q.id = ANY ($1)", list(quote_ids))

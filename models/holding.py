@@ -12,9 +12,8 @@ from typing import ClassVar
 from uuid import UUID
 
 from models import ledger
-from models.database import connection, transaction
-from models.deciding import decide_orders
-from models.errors import InvalidHoldTime, OperationNotFound, Refusal
+from models.database import connection
+from models.errors import InvalidHoldTime, OperationNotFound
 from models.intentions import FirstAnswer, Intention, recall
 from models.locking import LockedWallet
 from models.outcomes import Held, held_from
@@ -212,17 +211,3 @@ async def held_before(order: HoldOrder) -> Held:
     if answer is None:
         raise OperationNotFound(operation=order.rated.operation)
     return held_from(answer)
-
-
-async def settle_hold(order: OrderAboutHold, *, at: datetime) -> Held:
-    """The order is decided and written in one transaction of its own.
-
-    Raises WalletNotFound, WalletSuspended, InsufficientTokens, BudgetExceeded, HoldNotFound, HoldResolved, HoldTooLong,
-    CaptureExceedsHold, IdempotencyConflict; nothing moved then.
-    """
-    async with transaction() as db:
-        (answer,) = await decide_orders(db, order.organization_id, (order,), at=at)
-    if isinstance(answer, Refusal):
-        raise answer
-    assert isinstance(answer, Held)
-    return answer

@@ -14,8 +14,7 @@ from uuid import UUID
 import orjson
 
 from models import ledger
-from models.database import connection, transaction
-from models.deciding import decide_orders
+from models.database import connection
 from models.errors import InvalidTokens, OperationNotFound, Refusal
 from models.intentions import FirstAnswer, Intention, recall_all
 from models.locking import LockedWallet
@@ -133,18 +132,3 @@ def check_amount(tokens: Decimal) -> None:
     """Raises InvalidTokens unless the number can be spent; nothing is remembered of such a request."""
     if not tokens.is_finite() or not SPEND_MIN <= tokens <= SPEND_MAX or places_of(tokens) > TOKEN_PLACES:
         raise InvalidTokens(minimum=SPEND_MIN, maximum=SPEND_MAX)
-
-
-async def spend(order: SpendOrder, *, at: datetime) -> Booked:
-    """The tokens have left the wallet, once. `at` is now, UTC.
-
-    Raises InvalidTokens, WalletNotFound, WalletSuspended, InsufficientTokens, BudgetExceeded, IdempotencyConflict;
-    nothing moved then.
-    """
-    check_amount(order.tokens)
-    async with transaction() as db:
-        (answer,) = await decide_orders(db, order.organization_id, (order,), at=at)
-    if isinstance(answer, Refusal):
-        raise answer
-    assert isinstance(answer, Booked)
-    return answer

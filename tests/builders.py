@@ -11,16 +11,19 @@ from models.budgets import BudgetOrder, set_budget
 from models.completion import complete_purchase
 from models.database import transaction
 from models.granting import GrantOrder, grant
-from models.holding import HoldOrder, ReleaseOrder, settle_hold
+from models.holding import HoldOrder, OrderAboutHold, ReleaseOrder
 from models.intentions import Intention
 from models.invoices import Seller
 from models.keys import NewKey, create_key, hash_secret
 from models.locking import lock_wallet
 from models.notices import NewNotice, record
+from models.outcomes import Booked, Held
 from models.passwords import hash_password
 from models.payment_methods import NewPaymentMethod, add_payment_method
 from models.purchases import PurchaseOrder, PurchaseView, place
 from models.quotes import Wish
+from models.spending import SpendOrder, check_amount
+from models.tills import Tills
 from models.wallets import WalletDefaults, ensure_wallet
 from rules.budgets import BudgetPeriod
 from rules.identity import derived_id
@@ -203,6 +206,21 @@ async def gives(
         priority=priority,
     )
     await grant(order, at=at or datetime.now(UTC))
+
+
+async def spend(order: SpendOrder, *, at: datetime) -> Booked:
+    """Tokens are spent by a process that does nothing else. Raises what the API would answer."""
+    check_amount(order.tokens)
+    booked = await Tills().ask(order, at=at)
+    assert isinstance(booked, Booked)
+    return booked
+
+
+async def settle_hold(order: OrderAboutHold, *, at: datetime) -> Held:
+    """A hold is made, captured, released or extended by a process that does nothing else."""
+    held = await Tills().ask(order, at=at)
+    assert isinstance(held, Held)
+    return held
 
 
 async def holds(

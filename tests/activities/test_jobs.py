@@ -23,9 +23,9 @@ from activities.messages import JobPage, JobReport
 from models.database import Connection, DatabaseBusy, patient
 from models.expiring import book_expiry
 from models.reconciliation import RULES, violations
-from models.spending import SpendOrder, spend
+from models.spending import SpendOrder
 from models.wallets import wallet_id_of
-from tests.builders import Organization, an_organization, gives, holds
+from tests.builders import Organization, an_organization, gives, holds, spend
 from tests.models.test_expiry_booking import many_lots
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)

@@ -16,10 +16,10 @@ from models.errors import InvalidSetting, WalletNotFound, WalletSuspended
 from models.purchases import require_purchase
 from models.quotes import Wish, quote
 from models.reconciliation import violations
-from models.spending import SpendOrder, spend
+from models.spending import SpendOrder
 from models.wallets import WalletView, read_wallet
 from rules.terms import WalletSetting
-from tests.builders import Organization, an_order, an_organization, defaults, gives, is_paid
+from tests.builders import Organization, an_order, an_organization, defaults, gives, is_paid, spend
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 A_DAY = timedelta(days=1)

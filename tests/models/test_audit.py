@@ -15,9 +15,9 @@ from models.database import Connection, transaction
 from models.errors import InsufficientTokens
 from models.purchases import begin_payment, close_unpaid
 from models.reconciliation import violations
-from models.spending import SpendOrder, spend
+from models.spending import SpendOrder
 from rules.purchases import PurchaseStatus
-from tests.builders import Organization, an_order, an_organization, gives, is_paid
+from tests.builders import Organization, an_order, an_organization, gives, is_paid, spend
 from tests.models.damage import Laboratory, laboratory
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)

@@ -9,9 +9,9 @@ import pytest
 from models.database import Connection
 from models.errors import InsufficientTokens, WalletSuspended
 from models.reconciliation import violations
-from models.spending import SpendOrder, spend
+from models.spending import SpendOrder
 from models.wallets import read_wallet
-from tests.builders import Organization, an_order, an_organization, gives, is_paid
+from tests.builders import Organization, an_order, an_organization, gives, is_paid, spend
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 A_DAY = timedelta(days=1)

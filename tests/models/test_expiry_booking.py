@@ -15,12 +15,12 @@ from models.granting import Incoming, put
 from models.locking import lock_wallet
 from models.outcomes import Booked
 from models.reconciliation import violations
-from models.spending import SpendOrder, spend
+from models.spending import SpendOrder
 from models.wallets import read_wallet
 from rules.entries import EntryKind
 from rules.identity import derived_id
 from rules.lots import LotKind
-from tests.builders import Organization, a_package, an_order, an_organization, defaults, gives, is_paid
+from tests.builders import Organization, a_package, an_order, an_organization, defaults, gives, is_paid, spend
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 A_DAY = timedelta(days=1)

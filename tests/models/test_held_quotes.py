@@ -18,7 +18,7 @@ from models.errors import (
     QuoteUsed,
     Refusal,
 )
-from models.held_quotes import HOLDS, read_quote
+from models.held_quotes import HOLDS, quotes_by_id
 from models.packages import update_package, withdraw_package
 from models.purchases import PurchaseOrder
 from models.quotes import Wish
@@ -43,9 +43,7 @@ DEARER = "UPDATE organization_token_wallets SET price_per_token = 9, tax_rate = 
 
 
 async def used_at(db: Connection, quote_id: UUID) -> datetime | None:
-    held = await read_quote(db, quote_id)
-    assert held is not None
-    return held.used_at
+    return (await quotes_by_id(db, [quote_id]))[quote_id].used_at
 
 
 async def purchases(db: Connection) -> int:
@@ -58,7 +56,7 @@ async def test_a_quote_is_kept_as_it_was_told(db: Connection) -> None:
 
     held = await a_quote(aurora, Wish(None, Decimal(100), "SPRING"))
 
-    assert await read_quote(db, held.id) == held
+    assert await quotes_by_id(db, [held.id]) == {held.id: held}
     assert (held.expires_at, held.used_at) == (NOON + timedelta(minutes=15), None)
     assert (held.quote.price.total, held.quote.price.discount) == (Decimal("52.20"), Decimal(5))
     (row,) = await db.fetch("SELECT actor, details FROM token_audit_logs WHERE action = 'quote.created'")

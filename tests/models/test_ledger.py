@@ -15,11 +15,11 @@ from models.granting import Incoming, put
 from models.locking import LockedWallet, lock_wallet
 from models.purchases import require_purchase
 from models.reconciliation import violations
-from models.spending import SpendOrder, spend
+from models.spending import SpendOrder
 from rules.entries import EntryKind
 from rules.lots import Draw, LotKind
 from rules.sheet import Movement
-from tests.builders import SELLER, Organization, an_order, an_organization, captured, gives
+from tests.builders import SELLER, Organization, an_order, an_organization, captured, gives, spend
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 TRACES = """

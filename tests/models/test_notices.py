@@ -13,10 +13,10 @@ from models.errors import NoticeNotFound
 from models.expiring import NOTICES_AT_ONCE, foresee_losses, wallets_expiring_soon, warn_of_expiry
 from models.notices import NewNotice, count_unread, mark_read, read_notices, record
 from models.reconciliation import violations
-from models.spending import SpendOrder, spend
+from models.spending import SpendOrder
 from rules.identity import derived_id
 from rules.notices import NoticeKind
-from tests.builders import Organization, an_organization, gives
+from tests.builders import Organization, an_organization, gives, spend
 from tests.models.test_expiry_booking import many_lots
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)

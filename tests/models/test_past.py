@@ -16,13 +16,13 @@ from embedded.postgres import PostgresCluster
 from models.adjusting import AdjustmentOrder, adjust
 from models.database import Connection
 from models.errors import Refusal
-from models.holding import CaptureOrder, HoldOrder, ReleaseOrder, settle_hold
+from models.holding import CaptureOrder, HoldOrder, ReleaseOrder
 from models.past import LotThen, Sums, entries_behind, read_balance, read_lots_then, read_sums
-from models.spending import SpendOrder, spend
+from models.spending import SpendOrder
 from models.wallets import read_wallet, wallet_id_of
 from rules.holding import CaptureExcess
 from rules.identity import derived_id
-from tests.builders import Organization, an_order, an_organization, defaults, gives, is_paid
+from tests.builders import Organization, an_order, an_organization, defaults, gives, is_paid, settle_hold, spend
 from tests.conftest import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,9 +11,9 @@ import pytest
 from embedded.postgres import PostgresCluster
 from models.database import Connection
 from models.reconciliation import EXAMPLES_MAX, RULES, violations
-from models.spending import SpendOrder, spend
+from models.spending import SpendOrder
 from models.wallets import wallet_id_of
-from tests.builders import an_order, an_organization, gives, holds, is_paid, releases, sets_a_budget
+from tests.builders import an_order, an_organization, gives, holds, is_paid, releases, sets_a_budget, spend
 from tests.models.damage import Laboratory, laboratory
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)

@@ -10,8 +10,8 @@ import pytest
 from models.database import Connection
 from models.errors import IdempotencyConflict, InvalidTokens, WalletNotFound, WalletSuspended
 from models.reconciliation import violations
-from models.spending import SpendOrder, spend
-from tests.builders import Organization, a_package, an_order, an_organization, gives, is_paid
+from models.spending import SpendOrder
+from tests.builders import Organization, a_package, an_order, an_organization, gives, is_paid, spend
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 A_DAY = timedelta(days=1)

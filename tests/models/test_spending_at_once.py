@@ -12,11 +12,11 @@ from models.errors import IdempotencyConflict, InsufficientTokens, Refusal, Wall
 from models.locking import lock_wallet
 from models.outcomes import Booked
 from models.reconciliation import violations
-from models.spending import SpendOrder, spend
+from models.spending import SpendOrder
 from models.wallets import ensure_wallet, read_wallet
 from rules.identity import derived_id
 from rules.sheet import Sheet
-from tests.builders import Organization, an_organization, defaults, gives
+from tests.builders import Organization, an_organization, defaults, gives, spend
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from models.database import connection
 from models.ownership import TABLES
 from models.quotes import Wish
-from models.spending import SpendOrder, spend
+from models.spending import SpendOrder
 from rules.tiers import TIERS_MAX
 from schema.ids import global_id
 from tests.builders import (
@@ -25,6 +25,7 @@ from tests.builders import (
     holds,
     is_paid,
     sets_a_budget,
+    spend,
 )
 from tests.offers import a_coupon, a_custom_package, a_quote, a_rate, tiered
 

@@ -13,7 +13,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from models.database import connection
 from models.ownership import TABLES
-from models.spending import SpendOrder, spend
+from models.spending import SpendOrder
 from rules.identity import derived_id
 from schema.context import Context
 from schema.edge.execution import PlannedExecution
@@ -30,6 +30,7 @@ from tests.builders import (
     an_organization,
     gives,
     is_paid,
+    spend,
 )
 from tests.conftest import Database
 from tests.schema.clients.in_process import context_for
