@@ -8,16 +8,22 @@ earlier instant than the one before it. A place in the list is an entry's sequen
 The draws of a lot are walked by their own ids, which grow with the sequence of their entries.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from models.database import Connection
+from models.paging import read_pages
 from models.wallets import ENTRY_COLUMNS, LOT_COLUMNS, EntryView, LotView
 
-BY_SEQUENCE = "ORDER BY sequence DESC LIMIT $2"
-BY_MOMENT = "ORDER BY e.occurred_at DESC, e.sequence DESC LIMIT $2"
+SEQUENCE = "sequence DESC"
+MOMENT = "occurred_at DESC, sequence DESC"
+CREATION = "created_at DESC, id DESC"
+BY_SEQUENCE = f"ORDER BY {SEQUENCE} LIMIT $2"
+BY_MOMENT = f"ORDER BY {MOMENT} LIMIT $2"
 BY_DRAW = "ORDER BY d.id DESC LIMIT $2"
+BY_CREATION = f"ORDER BY {CREATION} LIMIT $2"
 
 # Where an entry stands in time. A sequence the wallet has not come to yet stands in front of all of them.
 MOMENT_OF = """coalesce(
@@ -64,21 +70,21 @@ ALL_ENTRIES, ALL_LOTS = EntryFilter(), LotFilter()
 
 
 class _Question:
-    """A statement in the making: its arguments and the places that stand for them."""
+    """A statement in the making about a wallet, `$1`: its other arguments, and the places that stand for them."""
 
     def __init__(self, *args: object) -> None:
         self.args = list(args)
 
     def given(self, value: object) -> str:
         self.args.append(value)
-        return f"${len(self.args)}"
+        return f"${len(self.args) + 1}"
 
 
 async def read_entries(
-    db: Connection, wallet_id: UUID, *, limit: int, before: int | None, wanted: EntryFilter = ALL_ENTRIES
-) -> list[EntryView]:
-    """The wanted entries behind the one whose sequence is `before`, newest first; at most `limit`."""
-    question = _Question(wallet_id, limit)
+    db: Connection, wallet_ids: Sequence[UUID], *, limit: int, before: int | None, wanted: EntryFilter = ALL_ENTRIES
+) -> dict[UUID, list[EntryView]]:
+    """The wanted entries behind the one whose sequence is `before`, newest first; at most `limit` of each wallet."""
+    question = _Question(limit)
     if wanted.is_by_moment:
         sql = _by_moment(question, wanted, before)
     elif wanted.lot_id is not None:
@@ -87,7 +93,8 @@ async def read_entries(
         sql = _by_kind(question, wanted, before)
     else:
         sql = f"{ENTRY_COLUMNS} FROM token_balance_history e WHERE {_behind(question, wanted, before)} {BY_SEQUENCE}"
-    return [EntryView(*row.values()) for row in await db.fetch(sql, *question.args)]
+    order = MOMENT if wanted.is_by_moment else SEQUENCE
+    return await read_pages(db, sql, wallet_ids, *question.args, order=order, view=EntryView)
 
 
 def _by_moment(question: _Question, wanted: EntryFilter, before: int | None) -> str:
@@ -153,15 +160,15 @@ def _conditions(question: _Question, wanted: EntryFilter) -> list[str]:
 
 async def read_lots(
     db: Connection,
-    wallet_id: UUID,
+    wallet_ids: Sequence[UUID],
     *,
     limit: int,
     before: tuple[datetime, UUID] | None,
     at: datetime,
     wanted: LotFilter = ALL_LOTS,
-) -> list[LotView]:
-    """The wanted lots, newest first, those made before the given place; at most `limit`. `at` is now."""
-    question = _Question(wallet_id, limit)
+) -> dict[UUID, list[LotView]]:
+    """The wanted lots, newest first, those made before the given place; at most `limit` of each wallet. `at` is now."""
+    question = _Question(limit)
     conditions = ["wallet_id = $1"]
     if wanted.kinds:
         conditions.append(f"kind = ANY ({question.given(sorted(set(wanted.kinds)))}::text[])")
@@ -175,6 +182,5 @@ async def read_lots(
     if before is not None:
         moment, lot_id = before
         conditions.append(f"(created_at, id) < ({question.given(moment)}, {question.given(lot_id)})")
-    order = "ORDER BY created_at DESC, id DESC LIMIT $2"
-    rows = await db.fetch(f"{LOT_COLUMNS} WHERE {' AND '.join(conditions)} {order}", *question.args)
-    return [LotView(*row.values()) for row in rows]
+    sql = f"{LOT_COLUMNS} WHERE {' AND '.join(conditions)} {BY_CREATION}"
+    return await read_pages(db, sql, wallet_ids, *question.args, order=CREATION, view=LotView)

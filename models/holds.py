@@ -1,13 +1,14 @@
 """Reading holds, as they count at an instant: one whose time is over has expired, whether or not that was booked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from models.database import Connection
+from models.paging import read_pages
 from rules.holding import HoldStatus
 
 # $2 is the instant. The status and the end of an overdue hold are those it has by itself.
@@ -64,24 +65,24 @@ class PartView:
 
 async def read_holds(
     db: Connection,
-    wallet_id: UUID,
+    wallet_ids: Sequence[UUID],
     *,
     at: datetime,
     limit: int,
     before: tuple[datetime, UUID] | None,
-    statuses: Sequence[str] | None = None,
+    statuses: tuple[str, ...] = (),
     reference: tuple[str | None, str | None] = (None, None),
-) -> list[HoldView]:
-    """Holds newest first, those placed before the given place; at most `limit`."""
+) -> dict[UUID, list[HoldView]]:
+    """Holds newest first, those placed before the given place; at most `limit` of each wallet."""
     moment, key = before or (None, None)
-    chosen = list(statuses) if statuses else None
-    rows = await db.fetch(OF_WALLET, wallet_id, at, moment, key, limit, *reference, chosen)
-    return [_view(row) for row in rows]
+    args = (at, moment, key, limit, *reference, list(statuses) or None)
+    return await read_pages(db, OF_WALLET, wallet_ids, *args, order="held_at DESC, id DESC", view=_view)
 
 
 async def holds_by_id(db: Connection, hold_ids: Sequence[UUID], *, at: datetime) -> dict[UUID, HoldView]:
     """Holds as they count at an instant, by their ids, whosever they are; what does not exist is left out."""
-    return {row["id"]: _view(row) for row in await db.fetch(COLUMNS + "WHERE id = ANY ($1)", list(hold_ids), at)}
+    rows = await db.fetch(COLUMNS + "WHERE id = ANY ($1)", list(hold_ids), at)
+    return {row["id"]: _view(*row.values()) for row in rows}
 
 
 async def read_parts(db: Connection, hold_ids: Sequence[UUID]) -> dict[UUID, list[PartView]]:
@@ -92,5 +93,6 @@ async def read_parts(db: Connection, hold_ids: Sequence[UUID]) -> dict[UUID, lis
     return found
 
 
-def _view(row: Any) -> HoldView:
-    return HoldView(**{**dict(row), "status": HoldStatus(row["status"])})
+def _view(*columns: Any) -> HoldView:
+    view = HoldView(*columns)
+    return replace(view, status=HoldStatus(view.status))

@@ -6,7 +6,7 @@ never given. Buyer and seller are copied as they are at issue. The rendered PDF 
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,6 +15,7 @@ from uuid import UUID
 import orjson
 
 from models.database import Connection
+from models.paging import read_pages
 from models.purchases import PurchaseView
 from rules.identity import derived_id
 from rules.numbering import INVOICE_PREFIX, number_in, series_of
@@ -47,6 +48,14 @@ SELECT i.id, i.invoice_number AS number, i.organization_id, i.purchase_id, i.iss
        i.payment_reference
 FROM token_invoices i
 """
+
+OF_ORGANIZATION = (
+    COLUMNS
+    + """
+WHERE i.organization_id = $1 AND ($2::timestamptz IS NULL OR (i.issued_at, i.id) < ($2, $3))
+ORDER BY i.issued_at DESC, i.id DESC LIMIT $4
+"""
+)
 
 LINES_OF = """
 SELECT invoice_id, position, item_type AS kind, description, quantity, unit_price, amount FROM token_invoice_lines
@@ -186,35 +195,28 @@ async def read_document(db: Connection, invoice_id: UUID) -> bytes | None:
 
 async def invoice_by_number(db: Connection, number: str) -> InvoiceView | None:
     """An invoice whosever it is, for workflows and for the platform's administrators."""
-    return _view(await db.fetch_one(COLUMNS + "WHERE i.invoice_number = $1", number))
+    row = await db.fetch_one(COLUMNS + "WHERE i.invoice_number = $1", number)
+    return None if row is None else _view(*row.values())
 
 
 async def invoices_by_id(db: Connection, invoice_ids: Sequence[UUID]) -> dict[UUID, InvoiceView]:
     """Invoices by their ids, whosever they are; what does not exist is left out."""
     rows = await db.fetch(COLUMNS + "WHERE i.id = ANY ($1)", list(invoice_ids))
-    return {row["id"]: _present(row) for row in rows}
+    return {row["id"]: _view(*row.values()) for row in rows}
 
 
-async def invoices_of_purchases(db: Connection, purchase_ids: list[UUID]) -> dict[UUID, InvoiceView]:
+async def invoices_of_purchases(db: Connection, purchase_ids: Sequence[UUID]) -> dict[UUID, InvoiceView]:
     """The invoices of many purchases in one statement, by purchase."""
-    rows = await db.fetch(COLUMNS + "WHERE i.purchase_id = ANY ($1)", purchase_ids)
-    return {row["purchase_id"]: _present(row) for row in rows}
+    rows = await db.fetch(COLUMNS + "WHERE i.purchase_id = ANY ($1)", list(purchase_ids))
+    return {row["purchase_id"]: _view(*row.values()) for row in rows}
 
 
 async def read_invoices(
-    db: Connection, organization_id: UUID, *, limit: int, before: tuple[datetime, UUID] | None
-) -> list[InvoiceView]:
-    """The organisation's invoices, newest first, those issued before the given place; at most `limit`."""
-    moment, invoice_id = before or (None, None)
-    rows = await db.fetch(
-        COLUMNS + "WHERE i.organization_id = $1 AND ($2::timestamptz IS NULL OR (i.issued_at, i.id) < ($2, $3))"
-        " ORDER BY i.issued_at DESC, i.id DESC LIMIT $4",
-        organization_id,
-        moment,
-        invoice_id,
-        limit,
-    )
-    return [_present(row) for row in rows]
+    db: Connection, organization_ids: Sequence[UUID], *, limit: int, before: tuple[datetime, UUID] | None
+) -> dict[UUID, list[InvoiceView]]:
+    """Invoices newest first, those issued before the given place; at most `limit` of each organisation."""
+    args, order = (*(before or (None, None)), limit), "issued_at DESC, id DESC"
+    return await read_pages(db, OF_ORGANIZATION, organization_ids, *args, order=order, view=_view)
 
 
 async def read_lines_of(db: Connection, invoice_ids: Sequence[UUID]) -> dict[UUID, tuple[InvoiceLineView, ...]]:
@@ -226,15 +228,9 @@ async def read_lines_of(db: Connection, invoice_ids: Sequence[UUID]) -> dict[UUI
     return found
 
 
-def _view(row: Any) -> InvoiceView | None:
-    return None if row is None else _present(row)
-
-
-def _present(row: Any) -> InvoiceView:
-    values = dict(row)
-    values["buyer"] = orjson.loads(values["buyer"])
-    values["seller"] = orjson.loads(values["seller"])
-    return InvoiceView(**values)
+def _view(*columns: Any) -> InvoiceView:
+    *_, buyer, seller, _payment_reference = columns
+    return replace(InvoiceView(*columns), buyer=orjson.loads(buyer), seller=orjson.loads(seller))
 
 
 def _plain(number: Decimal) -> str:

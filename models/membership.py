@@ -8,11 +8,12 @@ address gets it back. People of the platform belong to no organisation; their lo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from models import audit
 from models.actors import Actor
-from models.database import Connection, Row, transaction
+from models.database import Connection, transaction
 from models.errors import (
     EmailTaken,
     LastAdministrator,
@@ -22,28 +23,18 @@ from models.errors import (
     WrongPassword,
 )
 from models.keys import KeyView, keys_made_by, revoke_keys_made_by
+from models.paging import read_pages
 from rules.identity import derived_id
 from rules.permissions import Permission, Role, not_grantable, parse_permissions, role_of
 
 COLUMNS = "SELECT id, organization_id, email, name, role, permissions, is_active, last_login, created_at FROM users "
 
-LIST = (
-    COLUMNS
-    + """
-WHERE organization_id IS NOT DISTINCT FROM $1 AND (is_active OR $5)
-    AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
-ORDER BY created_at DESC, id DESC LIMIT $4
-"""
-)
-
-LIST_OF_MANY = f"""
-SELECT page.* FROM unnest($1::uuid[]) AS asked(organization)
-CROSS JOIN LATERAL ({COLUMNS}
-    WHERE organization_id = asked.organization AND (is_active OR $5)
-        AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
-    ORDER BY created_at DESC, id DESC LIMIT $4) page
-ORDER BY page.created_at DESC, page.id DESC
-"""
+NEWEST = "created_at DESC, id DESC"
+PAGE = f"""(is_active OR $5) AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
+ORDER BY {NEWEST} LIMIT $4"""
+OF_ORGANIZATION = f"{COLUMNS} WHERE organization_id = $1 AND {PAGE}"
+# Nobody's: what is asked for is null.
+OF_THE_PLATFORM = f"{COLUMNS} WHERE organization_id IS NOT DISTINCT FROM $1::uuid AND {PAGE}"
 
 # Somebody who was sent away comes back under the same address, but only to where they were.
 ADD = """
@@ -100,44 +91,35 @@ class NewMember:
 
 async def read_members(
     db: Connection,
-    organization_id: UUID | None,
-    *,
-    limit: int,
-    before: tuple[datetime, UUID] | None,
-    with_removed: bool = False,
-) -> list[MemberView]:
-    """Members newest first, those who came before the given place; at most `limit`. None is the platform."""
-    moment, user_id = before or (None, None)
-    rows = await db.fetch(LIST, organization_id, moment, user_id, limit, with_removed)
-    return [_view(row) for row in rows]
-
-
-async def read_members_of(
-    db: Connection,
     organization_ids: Sequence[UUID],
     *,
     limit: int,
     before: tuple[datetime, UUID] | None,
-    with_removed: bool,
+    with_removed: bool = False,
 ) -> dict[UUID, list[MemberView]]:
-    """As `read_members`, for many organisations in one statement: at most `limit` of each, by organisation."""
-    moment, user_id = before or (None, None)
-    found: dict[UUID, list[MemberView]] = {organization_id: [] for organization_id in organization_ids}
-    for row in await db.fetch(LIST_OF_MANY, list(organization_ids), moment, user_id, limit, with_removed):
-        found[row["organization_id"]].append(_view(row))
-    return found
+    """Members newest first, those who came before the given place; at most `limit` of each organisation."""
+    args = (*(before or (None, None)), limit, with_removed)
+    return await read_pages(db, OF_ORGANIZATION, organization_ids, *args, order=NEWEST, view=_view)
+
+
+async def read_platform_members(
+    db: Connection, *, limit: int, before: tuple[datetime, UUID] | None, with_removed: bool = False
+) -> list[MemberView]:
+    """As `read_members`, those who belong to no organisation."""
+    rows = await db.fetch(OF_THE_PLATFORM, None, *(before or (None, None)), limit, with_removed)
+    return [_view(*row.values()) for row in rows]
 
 
 async def find_member(db: Connection, user_id: UUID) -> MemberView | None:
     """Somebody, whosever member they are and whether or not they were removed."""
     row = await db.fetch_one(COLUMNS + "WHERE id = $1", user_id)
-    return None if row is None else _view(row)
+    return None if row is None else _view(*row.values())
 
 
 async def find_members(db: Connection, user_ids: Sequence[UUID]) -> dict[UUID, MemberView]:
     """Many people in one statement, by their key."""
     rows = await db.fetch(COLUMNS + "WHERE id = ANY ($1)", list(user_ids))
-    return {row["id"]: _view(row) for row in rows}
+    return {row["id"]: _view(*row.values()) for row in rows}
 
 
 async def add_member(new: NewMember, *, by: Actor, at: datetime) -> MemberView:
@@ -270,7 +252,8 @@ async def _audit(db: Connection, member: MemberView, happened: str, by: Actor, d
     )
 
 
-def _view(row: Row) -> MemberView:
-    values = dict(row)
-    permissions = parse_permissions(values["permissions"])
-    return MemberView(**{**values, "permissions": permissions, "role": role_of(values["role"], permissions)})
+def _view(
+    id: UUID, organization_id: UUID | None, email: str, name: str, role: str, granted: Sequence[str], *rest: Any
+) -> MemberView:
+    permissions = parse_permissions(granted)
+    return MemberView(id, organization_id, email, name, role_of(role, permissions), permissions, *rest)

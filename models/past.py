@@ -17,6 +17,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from models.database import Connection
+from models.paging import read_pages
 
 # $1 is the wallet, $2 the instant. A lot that was put in later has no row. A hold reserves its parts from when it was
 # placed until it was resolved, or until its time is over, whether or not that has been booked.
@@ -174,9 +175,9 @@ class EntryBehind:
 SUMS = tuple(field.name for field in fields(Sums))
 
 
-async def read_balance(db: Connection, wallet_id: UUID, *, at: datetime) -> list[KindBalance]:
-    """What was available and held at an instant, by kind of lot; kinds with neither are left out."""
-    return [KindBalance(*row.values()) for row in await db.fetch(BY_KIND, wallet_id, at)]
+async def read_balances(db: Connection, wallet_ids: Sequence[UUID], *, at: datetime) -> dict[UUID, list[KindBalance]]:
+    """What was available and held at an instant, by kind of lot, of each wallet; kinds with neither are left out."""
+    return await read_pages(db, BY_KIND, wallet_ids, at, order="kind", view=KindBalance)
 
 
 async def read_sums(db: Connection, wallet_id: UUID, *, at: datetime) -> Sums:

@@ -5,18 +5,24 @@ One method of an organisation is its default. Removing one never touches purchas
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from models import audit
 from models.database import Connection, transaction
 from models.errors import OrganizationNotFound, PaymentMethodNotFound
+from models.paging import read_pages
 from rules.identity import derived_id
 
 COLUMNS = """
 SELECT id, organization_id, gateway_provider AS gateway, tokenized_data AS token, type AS kind, brand, last4,
-       expires_month, expires_year, is_default, is_active
+       expires_month, expires_year, is_default, is_active, created_at
 FROM payment_methods
 """
+
+OF_ORGANIZATION = (
+    COLUMNS + "WHERE organization_id = $1 AND is_active ORDER BY is_default DESC, created_at, id LIMIT 100"
+)
 
 ADD = """
 INSERT INTO payment_methods (id, organization_id, gateway_provider, tokenized_data, type, brand, last4, expires_month,
@@ -46,6 +52,7 @@ class PaymentMethodView:
     expires_year: int | None
     is_default: bool
     is_active: bool
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +93,10 @@ async def default_payment_method(db: Connection, organization_id: UUID) -> Payme
     return PaymentMethodView(*row.values())
 
 
-async def list_payment_methods(db: Connection, organization_id: UUID) -> list[PaymentMethodView]:
-    """The organisation's active methods, the default first."""
-    order = "WHERE organization_id = $1 AND is_active ORDER BY is_default DESC, created_at, id LIMIT 100"
-    return [PaymentMethodView(*row.values()) for row in await db.fetch(COLUMNS + order, organization_id)]
+async def list_payment_methods(db: Connection, organization_ids: Sequence[UUID]) -> dict[UUID, list[PaymentMethodView]]:
+    """The active methods of each organisation, the default first; at most 100."""
+    order = "is_default DESC, created_at, id"
+    return await read_pages(db, OF_ORGANIZATION, organization_ids, order=order, view=PaymentMethodView)
 
 
 async def add_payment_method(new: NewPaymentMethod, *, actor: str, request_id: str | None = None) -> PaymentMethodView:

@@ -19,6 +19,7 @@ from models.errors import PriceChanged, PurchaseNotFound, WalletSuspended
 from models.feed import announce
 from models.held_quotes import mark_used, take_quote
 from models.intentions import Intention, remember
+from models.paging import read_pages
 from models.payment_methods import PaymentMethodView, default_payment_method, read_payment_method
 from models.quotes import Quote, Wish, quote
 from models.redemptions import reserve, settle, take_coupon
@@ -39,6 +40,15 @@ SELECT id, purchase_reference_id AS reference, organization_id, wallet_id, purch
        (SELECT code FROM coupons WHERE coupons.id = coupon_id) AS coupon_code
 FROM token_purchases
 """
+
+OF_ORGANIZATION = (
+    COLUMNS
+    + """
+WHERE organization_id = $1 AND ($2::text[] IS NULL OR status = ANY ($2))
+    AND ($3::timestamptz IS NULL OR (payment_initiated_at, id) < ($3, $4))
+ORDER BY payment_initiated_at DESC, id DESC LIMIT $5
+"""
+)
 
 PLACE = """
 INSERT INTO token_purchases (id, purchase_reference_id, organization_id, wallet_id, purchased_by, package_id,
@@ -354,22 +364,13 @@ def _found(row: Any) -> PurchaseView:
 
 async def read_purchases(
     db: Connection,
-    organization_id: UUID,
+    organization_ids: Sequence[UUID],
     *,
     limit: int,
     before: tuple[datetime, UUID] | None,
-    statuses: Sequence[str] | None = None,
-) -> list[PurchaseView]:
-    """The organisation's purchases, newest first, those placed before the given place; at most `limit`."""
-    moment, purchase_id = before or (None, None)
-    rows = await db.fetch(
-        COLUMNS + "WHERE organization_id = $1 AND ($2::text[] IS NULL OR status = ANY ($2))"
-        " AND ($3::timestamptz IS NULL OR (payment_initiated_at, id) < ($3, $4))"
-        " ORDER BY payment_initiated_at DESC, id DESC LIMIT $5",
-        organization_id,
-        list(statuses) if statuses else None,
-        moment,
-        purchase_id,
-        limit,
-    )
-    return [PurchaseView(*row.values()) for row in rows]
+    statuses: tuple[str, ...] = (),
+) -> dict[UUID, list[PurchaseView]]:
+    """Purchases newest first, those placed before the given place; at most `limit` of each organisation."""
+    args = (list(statuses) or None, *(before or (None, None)), limit)
+    order = "placed_at DESC, id DESC"
+    return await read_pages(db, OF_ORGANIZATION, organization_ids, *args, order=order, view=PurchaseView)

@@ -152,7 +152,7 @@ async def _page(wallet_id: UUID, wanted: EntryFilter | None, before: int | None)
     if wanted is None:
         return []
     async with connection() as db:
-        return await read_entries(db, wallet_id, limit=PAGE_ROWS, before=before, wanted=wanted)
+        return (await read_entries(db, [wallet_id], limit=PAGE_ROWS, before=before, wanted=wanted))[wallet_id]
 
 
 async def _lines(wallet_id: UUID, wanted: EntryFilter | None, page: list[EntryView]) -> AsyncIterator[bytes]:

@@ -1,16 +1,20 @@
-"""Rows that many objects of one answer need, fetched together; new for every operation, so nothing is ever stale."""
+"""Rows that many objects of one answer need, fetched together.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+What is asked for while a level of an answer is worked out is one statement. Nothing is kept: the next mutation of a
+document, and the next event of a subscription, may have changed it.
+"""
+
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
-from models.database import connection
+from models.database import Connection, connection
 from models.holds import PartView, read_parts
 from models.invoices import InvoiceLineView, InvoiceView, invoices_of_purchases, read_lines_of
-from models.membership import MemberView, find_members, read_members_of
+from models.membership import MemberView, find_members
 from models.past import EntryBehind, entries_behind
 from models.volume import ScheduleView, schedules_of_packages
 from models.wallets import DrawView, read_draws
@@ -18,75 +22,76 @@ from models.wallets import DrawView, read_draws
 BATCH_MAX = 500
 ENTRIES_BEHIND_A_LOT = 5
 
-
-@dataclass(frozen=True, slots=True)
-class MembersAsked:
-    """A page of an organisation's members: at most how many, those who came before which place, with removed ones."""
-
-    organization_id: UUID
-    page: tuple[int, tuple[datetime, UUID] | None, bool]
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+Page = ParamSpec("Page")
 
 
 class Loaders:
     """The loaders of one operation, each made when it is first asked."""
 
     def __init__(self) -> None:
-        self._draws: DataLoader[UUID, list[DrawView]] | None = None
-        self._invoices: DataLoader[UUID, InvoiceView | None] | None = None
-        self._lines: DataLoader[UUID, tuple[InvoiceLineView, ...]] | None = None
-        self._entries_behind: DataLoader[tuple[UUID, datetime], list[EntryBehind]] | None = None
-        self._parts: DataLoader[UUID, list[PartView]] | None = None
-        self._schedules: DataLoader[UUID, ScheduleView | None] | None = None
-        self._members: DataLoader[UUID, MemberView | None] | None = None
-        self._member_pages: DataLoader[MembersAsked, list[MemberView]] | None = None
+        self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
+
+    def _loader(
+        self, load: Callable[[list[Key]], Awaitable[Sequence[Value]]], *name: Hashable
+    ) -> DataLoader[Key, Value]:
+        """The loader that has this name, or else the one of `load`."""
+        known = name or (load,)
+        if known not in self._loaders:
+            self._loaders[known] = DataLoader(load, max_batch_size=BATCH_MAX, cache=False)
+        return self._loaders[known]
 
     @property
     def draws(self) -> DataLoader[UUID, list[DrawView]]:
         """Draws by entry."""
-        self._draws = self._draws or DataLoader(_load_draws, max_batch_size=BATCH_MAX)
-        return self._draws
+        return self._loader(_load_draws)
 
     @property
     def invoices(self) -> DataLoader[UUID, InvoiceView | None]:
         """The invoice by purchase."""
-        self._invoices = self._invoices or DataLoader(_load_invoices, max_batch_size=BATCH_MAX)
-        return self._invoices
+        return self._loader(_load_invoices)
 
     @property
     def lines(self) -> DataLoader[UUID, tuple[InvoiceLineView, ...]]:
         """Lines by invoice."""
-        self._lines = self._lines or DataLoader(_load_lines, max_batch_size=BATCH_MAX)
-        return self._lines
+        return self._loader(_load_lines)
 
     @property
     def entries_behind(self) -> DataLoader[tuple[UUID, datetime], list[EntryBehind]]:
         """The newest entries behind a lot up to an instant, by both."""
-        self._entries_behind = self._entries_behind or DataLoader(_load_entries_behind, max_batch_size=BATCH_MAX)
-        return self._entries_behind
+        return self._loader(_load_entries_behind)
 
     @property
     def parts(self) -> DataLoader[UUID, list[PartView]]:
         """Parts by hold."""
-        self._parts = self._parts or DataLoader(_load_parts, max_batch_size=BATCH_MAX)
-        return self._parts
+        return self._loader(_load_parts)
 
     @property
     def schedules(self) -> DataLoader[UUID, ScheduleView | None]:
         """Volume tiers by package."""
-        self._schedules = self._schedules or DataLoader(_load_schedules, max_batch_size=BATCH_MAX)
-        return self._schedules
+        return self._loader(_load_schedules)
 
     @property
     def members(self) -> DataLoader[UUID, MemberView | None]:
         """People by their key, whosever members they are."""
-        self._members = self._members or DataLoader(_load_members, max_batch_size=BATCH_MAX)
-        return self._members
+        return self._loader(_load_members)
 
-    @property
-    def member_pages(self) -> DataLoader[MembersAsked, list[MemberView]]:
-        """Pages of members by what is asked for; not kept, for the next mutation of a document may change them."""
-        self._member_pages = self._member_pages or DataLoader(_load_member_pages, max_batch_size=BATCH_MAX, cache=False)
-        return self._member_pages
+    async def page(
+        self,
+        read: Callable[Concatenate[Connection, Sequence[UUID], Page], Awaitable[Mapping[UUID, Value]]],
+        owner: UUID,
+        *args: Page.args,
+        **how: Page.kwargs,
+    ) -> Value:
+        """What `read` finds for an owner, together with whatever it is asked in the same words about other owners."""
+
+        async def load(owners: list[UUID]) -> Sequence[Value]:
+            async with connection() as db:
+                found = await read(db, owners, *args, **how)
+            return [found[each] for each in owners]
+
+        return await self._loader(load, read, args, *how.items()).load(owner)
 
 
 async def _load_parts(hold_ids: Sequence[UUID]) -> Sequence[list[PartView]]:
@@ -103,7 +108,7 @@ async def _load_draws(entry_ids: Sequence[UUID]) -> Sequence[list[DrawView]]:
 
 async def _load_invoices(purchase_ids: Sequence[UUID]) -> Sequence[InvoiceView | None]:
     async with connection() as db:
-        found = await invoices_of_purchases(db, list(purchase_ids))
+        found = await invoices_of_purchases(db, purchase_ids)
     return [found.get(purchase_id) for purchase_id in purchase_ids]
 
 
@@ -134,15 +139,3 @@ async def _load_members(user_ids: Sequence[UUID]) -> Sequence[MemberView | None]
     async with connection() as db:
         found = await find_members(db, user_ids)
     return [found.get(user_id) for user_id in user_ids]
-
-
-async def _load_member_pages(asked: Sequence[MembersAsked]) -> Sequence[list[MemberView]]:
-    """One statement for each page that is asked for, of however many organisations; a document asks for few."""
-    found: dict[MembersAsked, list[MemberView]] = {}
-    async with connection() as db:
-        for page in dict.fromkeys(one.page for one in asked):
-            limit, before, with_removed = page
-            owners = list(dict.fromkeys(one.organization_id for one in asked if one.page == page))
-            pages = await read_members_of(db, owners, limit=limit, before=before, with_removed=with_removed)
-            found |= {MembersAsked(owner, page): members for owner, members in pages.items()}
-    return [found[one] for one in asked]

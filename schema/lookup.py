@@ -90,8 +90,8 @@ async def _organizations(_: Info, db: Connection, keys: Sequence[UUID]) -> Mappi
 
 
 async def _wallets(info: Info, db: Connection, keys: Sequence[UUID]) -> Mapping[UUID, Node]:
-    views = await wallets_by_id(db, keys, at=info.context.now)
-    return {key: Wallet.of(view) for key, view in views.items()}
+    at = info.context.now
+    return {key: Wallet.of(view, at=at) for key, view in (await wallets_by_id(db, keys, at=at)).items()}
 
 
 async def _entries(_: Info, db: Connection, keys: Sequence[UUID]) -> Mapping[UUID, Node]:

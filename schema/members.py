@@ -11,7 +11,15 @@ import strawberry
 
 from models import errors
 from models.database import connection
-from models.membership import MemberView, NewMember, add_member, read_members, remove_member, set_permissions
+from models.membership import (
+    MemberView,
+    NewMember,
+    add_member,
+    read_members,
+    read_platform_members,
+    remove_member,
+    set_permissions,
+)
 from models.passwords import hash_new_password
 from rules.permissions import NO_ROLE, ROLES, Permission
 from schema.context import Info
@@ -21,7 +29,6 @@ from schema.edge.permissions import public, requires
 from schema.enums import Role
 from schema.ids import read_id
 from schema.keys import ApiKey
-from schema.loaders import MembersAsked
 from schema.pages import MEMBERS, After, Connection, First, moment_cursor, page_of, page_size, read_moment
 from schema.people import NAME_LENGTH_MAX, Member, clean_email
 from schema.problems import (
@@ -134,7 +141,7 @@ async def people_of_the_platform(first: int, after: After, *, removed: bool) -> 
     """A page of those who belong to no organisation."""
     size, before = page_size(first), read_moment(after, of=MEMBERS)
     async with connection() as db:
-        views = await read_members(db, None, limit=size + 1, before=before, with_removed=removed)
+        views = await read_platform_members(db, limit=size + 1, before=before, with_removed=removed)
     return _page(views, size, after)
 
 
@@ -143,8 +150,9 @@ async def members_of(
 ) -> Connection[Member]:
     """A page of an organisation's members, read together with the same page of other organisations."""
     size, before = page_size(first), read_moment(after, of=MEMBERS)
-    asked = MembersAsked(organization_id, (size + 1, before, removed))
-    return _page(await info.context.loaders.member_pages.load(asked), size, after)
+    page = info.context.loaders.page
+    views = await page(read_members, organization_id, limit=size + 1, before=before, with_removed=removed)
+    return _page(views, size, after)
 
 
 def _page(views: Sequence[MemberView], size: int, after: After) -> Connection[Member]:

@@ -1,5 +1,6 @@
 """Purchases as the API shows them, and how far each has come."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Self
@@ -132,6 +133,18 @@ async def visible_purchase(info: Info, purchase_id: str) -> PurchaseView | None:
     return view if info.context.caller().may_see(view.organization_id) else None
 
 
+async def purchases_of(
+    info: Info, organization_id: UUID, first: int, after: After, statuses: Sequence[PurchaseStatus] | None
+) -> Connection[Purchase]:
+    """A page of an organisation's purchases, read together with the same page of other organisations."""
+    size, before = page_size(first), read_moment(after, of=PURCHASES)
+    chosen = tuple(status.value for status in statuses or ())
+    page = info.context.loaders.page
+    views = await page(read_purchases, organization_id, limit=size + 1, before=before, statuses=chosen)
+    rows = [(moment_cursor(view.placed_at, view.id, of=PURCHASES), Purchase.of(view)) for view in views]
+    return page_of(rows, size, continued=after is not None)
+
+
 @strawberry.type
 class PurchaseQueries:
     @strawberry.field(
@@ -161,11 +174,4 @@ class PurchaseQueries:
         ] = None,
     ) -> Connection[Purchase] | None:
         owner = organization_of(info, organization_id)
-        if owner is None:
-            return None
-        size, before = page_size(first), read_moment(after, of=PURCHASES)
-        chosen = [status.value for status in statuses] if statuses else None
-        async with connection() as db:
-            views = await read_purchases(db, owner, limit=size + 1, before=before, statuses=chosen)
-        rows = [(moment_cursor(view.placed_at, view.id, of=PURCHASES), Purchase.of(view)) for view in views]
-        return page_of(rows, size, continued=after is not None)
+        return None if owner is None else await purchases_of(info, owner, first, after, statuses)

@@ -13,9 +13,8 @@ from models.errors import WalletNotFound
 from models.history import read_entries, read_lots
 from models.holds import read_holds
 from models.invoices import read_invoices
-from models.past import read_balance
+from models.past import read_balances
 from models.payment_methods import list_payment_methods
-from models.purchases import read_purchases
 from models.wallets import (
     WalletView,
     ensure_wallet,
@@ -52,7 +51,6 @@ from schema.pages import (
     HOLDS,
     INVOICES,
     LOTS,
-    PURCHASES,
     After,
     Connection,
     First,
@@ -64,7 +62,7 @@ from schema.pages import (
     sequence_cursor,
 )
 from schema.payment_methods import PaymentMethod
-from schema.purchases import Purchase
+from schema.purchases import Purchase, purchases_of
 from schema.scalars import read_reference
 from schema.scope import organization_of
 
@@ -87,6 +85,8 @@ class BalanceLevel(Enum):
 class Wallet(Node):
     organization_key: strawberry.Private[UUID]
     suspended: strawberry.Private[bool]
+    # When it was read: what is asked below it is told of the same instant.
+    at: strawberry.Private[datetime]
     currency_code: str = strawberry.field(description="The currency tokens are bought in, ISO 4217.")
     price_per_token: Decimal = strawberry.field(description="Before tax, in `currencyCode`, at most 6 places.")
     tax_rate: Decimal = strawberry.field(description="A share of one: 0.16 is 16 %.")
@@ -110,11 +110,12 @@ class Wallet(Node):
     created_at: datetime = strawberry.field(description="When it was made.")
 
     @classmethod
-    def of(cls, view: WalletView) -> Self:
+    def of(cls, view: WalletView, *, at: datetime) -> Self:
         return cls(
             key=view.id,
             organization_key=view.organization_id,
             suspended=not view.is_active,
+            at=at,
             currency_code=view.currency,
             price_per_token=view.price_per_token,
             tax_rate=view.tax_rate,
@@ -159,13 +160,13 @@ class Wallet(Node):
         description="What it held at an instant: the present numbers, or those that were answered at a past instant."
     )
     async def balance(self, info: Info, as_of: AsOf = None) -> WalletBalance:
-        instant = read_instant(info, as_of)
-        async with connection() as db:
-            return WalletBalance.of(await read_balance(db, self.key, at=instant), instant)
+        instant = self.at if as_of is None else read_instant(info, as_of)
+        return WalletBalance.of(await info.context.loaders.page(read_balances, self.key, at=instant), instant)
 
     @strawberry.field(description="What happened, newest first. Filters add up; a cursor stays good when they change.")
     async def entries(
         self,
+        info: Info,
         first: First = 20,
         after: After = None,
         kinds: Kinds = None,
@@ -180,8 +181,8 @@ class Wallet(Node):
         wanted = entry_filter(kinds, occurred_from, occurred_until, reference_type, reference_id, actor, lot_id)
         if wanted is None:
             return page_of([], size, continued=after is not None)
-        async with connection() as db:
-            views = await read_entries(db, self.key, limit=size + 1, before=before, wanted=wanted)
+        page = info.context.loaders.page
+        views = await page(read_entries, self.key, limit=size + 1, before=before, wanted=wanted)
         rows = [(sequence_cursor(view.sequence), WalletEntry.of(view)) for view in views]
         return page_of(rows, size, continued=after is not None)
 
@@ -215,8 +216,8 @@ class Wallet(Node):
     ) -> Connection[Lot]:
         size, before = page_size(first), read_moment(after, of=LOTS)
         wanted = lot_filter(kinds, with_tokens, expires_before)
-        async with connection() as db:
-            views = await read_lots(db, self.key, limit=size + 1, before=before, at=info.context.now, wanted=wanted)
+        page = info.context.loaders.page
+        views = await page(read_lots, self.key, limit=size + 1, before=before, at=self.at, wanted=wanted)
         rows = [(moment_cursor(view.created_at, view.id, of=LOTS), Lot.of(view)) for view in views]
         return page_of(rows, size, continued=after is not None)
 
@@ -236,22 +237,22 @@ class Wallet(Node):
     ) -> Connection[Hold]:
         size, before = page_size(first), read_moment(after, of=HOLDS)
         reference = read_reference(reference_type, "referenceType"), read_reference(reference_id, "referenceId")
-        async with connection() as db:
-            views = await read_holds(
-                db,
-                self.key,
-                at=info.context.now,
-                limit=size + 1,
-                before=before,
-                statuses=[status.value for status in statuses] if statuses else None,
-                reference=reference,
-            )
+        views = await info.context.loaders.page(
+            read_holds,
+            self.key,
+            at=self.at,
+            limit=size + 1,
+            before=before,
+            statuses=tuple(status.value for status in statuses or ()),
+            reference=reference,
+        )
         rows = [(moment_cursor(view.held_at, view.id, of=HOLDS), Hold.of(view)) for view in views]
         return page_of(rows, size, continued=after is not None)
 
     @strawberry.field(description="The organization's purchases, newest first.")
     async def purchases(
         self,
+        info: Info,
         first: First = 20,
         after: After = None,
         statuses: Annotated[
@@ -259,41 +260,37 @@ class Wallet(Node):
             strawberry.argument(description="Only purchases in these states; null for all."),
         ] = None,
     ) -> Connection[Purchase]:
-        size, before = page_size(first), read_moment(after, of=PURCHASES)
-        chosen = [status.value for status in statuses] if statuses else None
-        async with connection() as db:
-            views = await read_purchases(db, self.organization_key, limit=size + 1, before=before, statuses=chosen)
-        rows = [(moment_cursor(view.placed_at, view.id, of=PURCHASES), Purchase.of(view)) for view in views]
-        return page_of(rows, size, continued=after is not None)
+        return await purchases_of(info, self.organization_key, first, after, statuses)
 
     @strawberry.field(description="The organization's invoices, newest first.")
-    async def invoices(self, first: First = 20, after: After = None) -> Connection[Invoice]:
+    async def invoices(self, info: Info, first: First = 20, after: After = None) -> Connection[Invoice]:
         size, before = page_size(first), read_moment(after, of=INVOICES)
-        async with connection() as db:
-            views = await read_invoices(db, self.organization_key, limit=size + 1, before=before)
+        page = info.context.loaders.page
+        views = await page(read_invoices, self.organization_key, limit=size + 1, before=before)
         rows = [(moment_cursor(view.issued_at, view.id, of=INVOICES), Invoice.of(view)) for view in views]
         return page_of(rows, size, continued=after is not None)
 
     @strawberry.field(description="The organization's payment methods, the default first.")
-    async def payment_methods(self) -> list[PaymentMethod]:
-        async with connection() as db:
-            return [PaymentMethod.of(view) for view in await list_payment_methods(db, self.organization_key)]
+    async def payment_methods(self, info: Info) -> list[PaymentMethod]:
+        views = await info.context.loaders.page(list_payment_methods, self.organization_key)
+        return [PaymentMethod.of(view) for view in views]
 
 
 async def wallet_of(info: Info, organization_id: UUID) -> Wallet | None:
     """The organisation's wallet, made now when this is its first need; None when there is no such organisation."""
+    at = info.context.now
     async with connection() as db:
-        view = await read_wallet(db, organization_id, at=info.context.now)
+        view = await read_wallet(db, organization_id, at=at)
     if view is None:
         try:
             await ensure_wallet(organization_id, info.context.product.options.wallet_defaults)
         except WalletNotFound:
             return None
         async with connection() as db:
-            view = await read_wallet(db, organization_id, at=info.context.now)
+            view = await read_wallet(db, organization_id, at=at)
     if view is None:
         raise LookupError(f"no wallet {wallet_id_of(organization_id)} after it was made")
-    return Wallet.of(view)
+    return Wallet.of(view, at=at)
 
 
 @strawberry.type

@@ -111,6 +111,10 @@ def filters_for(wallets: Wallets, wallet_id: UUID) -> dict[str, EntryFilter]:
 NAMES = tuple(filters_for(Wallets(UUID(int=1), UUID(int=2)), UUID(int=1)))
 
 
+async def entries_of(db: Connection, wallet_id: UUID, **how: Any) -> list[EntryView]:
+    return (await read_entries(db, [wallet_id], **how))[wallet_id]
+
+
 NOTHING_FITS = {
     "a kind there is none of", "nobody", "no reference", "a lot of another wallet", "an interval before everything",
 }  # fmt: skip
@@ -138,12 +142,12 @@ async def test_a_walk_by_a_filter_shows_exactly_what_fits_in_its_order(
     wanted = filters_for(wallets, wallets.short)[name]
     rows = await db.fetch("SELECT entry_id FROM token_draws WHERE lot_id = $1", wanted.lot_id)
     drew_on = {row["entry_id"] for row in rows}
-    everything = await read_entries(db, wallets.short, limit=SHORT + 1, before=None)
+    everything = await entries_of(db, wallets.short, limit=SHORT + 1, before=None)
 
     # when
     seen: list[EntryView] = []
     place: int | None = None
-    while page := await read_entries(db, wallets.short, limit=97, before=place, wanted=wanted):
+    while page := await entries_of(db, wallets.short, limit=97, before=place, wanted=wanted):
         seen += page
         place = page[-1].sequence
 
@@ -163,18 +167,35 @@ async def test_a_place_found_by_one_filter_is_a_place_for_every_other(
     filled, wallets = histories
     db = Connection(filled.superuser)
     wanted = filters_for(wallets, wallets.short)[name]
-    whole = await read_entries(db, wallets.short, limit=SHORT, before=None, wanted=wanted)
+    whole = await entries_of(db, wallets.short, limit=SHORT, before=None, wanted=wanted)
 
     for place in (1, 2, 699, 700, 701, 1000, SHORT, SHORT + 1, 10**17):
-        (here,) = await read_entries(db, wallets.short, limit=1, before=place + 1) if place <= SHORT else (None,)
-        behind = await read_entries(db, wallets.short, limit=SHORT, before=place, wanted=wanted)
+        (here,) = await entries_of(db, wallets.short, limit=1, before=place + 1) if place <= SHORT else (None,)
+        behind = await entries_of(db, wallets.short, limit=SHORT, before=place, wanted=wanted)
         if here is None:
             assert behind == whole
         elif wanted.is_by_moment:
             assert behind == [one for one in whole if (one.occurred_at, one.sequence) < (here.occurred_at, place)]
         else:
             assert behind == [one for one in whole if one.sequence < place]
-    assert await read_entries(db, wallets.short, limit=5, before=0, wanted=wanted) == []
+    assert await entries_of(db, wallets.short, limit=5, before=0, wanted=wanted) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_the_pages_of_many_wallets_are_those_of_each(
+    histories: tuple[Laboratory[tuple[UUID, UUID]], Wallets], name: str
+) -> None:
+    filled, wallets = histories
+    db, nobody = Connection(filled.superuser), UUID(int=7)
+    wanted = filters_for(wallets, wallets.short)[name]
+    many = [wallets.long, nobody, wallets.short]
+
+    for place in (1_000, None):
+        together = await read_entries(db, many, limit=40, before=place, wanted=wanted)
+
+        assert together == {each: await entries_of(db, each, limit=40, before=place, wanted=wanted) for each in many}
+        assert together[nobody] == []
+    assert bool(together[wallets.short]) is (name not in NOTHING_FITS)
 
 
 class Explaining(Connection):
@@ -220,7 +241,7 @@ async def test_a_page_is_served_by_an_index_and_costs_the_same_wherever_it_is(
 
     # when: the first page, and pages behind entries all over the history
     for place in (None, 99_990, 75_000, 50_000, 49_999, 33_334, 10_000, 1_000, 22):
-        await read_entries(explaining, wallets.long, limit=21, before=place, wanted=wanted)
+        await entries_of(explaining, wallets.long, limit=21, before=place, wanted=wanted)
 
     # then
     assert "Seq Scan" not in {kind for plan in explaining.plans for kind in nodes(plan)}
@@ -239,8 +260,8 @@ async def test_lots_are_found_by_kind_by_what_is_left_and_by_expiry(db: Connecti
     await gives(boreal, "9", at=START)
 
     async def found(**wanted: Any) -> list[int]:
-        lots = await read_lots(db, wallet_id, limit=9, before=None, at=now, wanted=LotFilter(**wanted))
-        return [int(lot.granted_tokens) for lot in lots]
+        lots = await read_lots(db, [wallet_id], limit=9, before=None, at=now, wanted=LotFilter(**wanted))
+        return [int(lot.granted_tokens) for lot in lots[wallet_id]]
 
     # then
     assert await found() == [3, 2, 1]

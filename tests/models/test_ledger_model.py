@@ -38,7 +38,7 @@ from models.errors import (
 from models.granting import GrantOrder, grant
 from models.holding import CaptureOrder, ExtendOrder, HoldOrder, ReleaseOrder
 from models.outcomes import Booked, Held
-from models.past import read_balance
+from models.past import read_balances
 from models.purchases import PurchaseView
 from models.reconciliation import violations
 from models.spending import SpendOrder
@@ -357,7 +357,8 @@ class Ledger(RuleBasedStateMachine):
     async def _balance_at(self, hour: int) -> tuple[int, int]:
         """What is answered at the end about an hour that was lived through: available and held."""
         async with connection() as db:
-            kinds = await read_balance(db, wallet_id_of(self.organization.id), at=START + timedelta(hours=hour))
+            wallet_id = wallet_id_of(self.organization.id)
+            kinds = (await read_balances(db, [wallet_id], at=START + timedelta(hours=hour)))[wallet_id]
         return sum(plain(kind.available) for kind in kinds), sum(plain(kind.held) for kind in kinds)
 
     async def _execute(self, sql: str, *args: object) -> None:

@@ -25,7 +25,7 @@ from models.membership import (
     change_password,
     find_member,
     read_members,
-    read_members_of,
+    read_platform_members,
     remove_member,
     set_permissions,
 )
@@ -106,7 +106,7 @@ async def test_an_address_is_taken_wherever_and_whoever_has_it(db: Connection) -
             await lets_in(ada, aurora, taken)
 
     # then
-    assert len(await read_members(db, aurora.id, limit=10, before=None)) == 1
+    assert len((await read_members(db, [aurora.id], limit=10, before=None))[aurora.id]) == 1
     assert not await active(db, sent_away)
 
 
@@ -175,7 +175,7 @@ async def test_the_platforms_administrators_give_and_take_anything_anywhere(db: 
     colleague = await lets_in(admin, None, "ops@scrip.example", permissions=ROLES[Role.OPERATOR], role="operator")
 
     assert (owner.role, changed.permissions, changed.role) == (Role.OWNER, frozenset({Permission.FINANCE_VIEW}), None)
-    assert [view.id for view in await read_members(db, None, limit=5, before=None)] == [colleague.id, admin.id]
+    assert [view.id for view in await read_platform_members(db, limit=5, before=None)] == [colleague.id, admin.id]
 
 
 async def test_members_of_others_are_not_found(db: Connection) -> None:
@@ -261,8 +261,8 @@ async def test_removing_ends_every_session_and_keeps_the_row(db: Connection) -> 
     assert [await member_in_session(db, bob.id, UUID(int=number)) for number in (1, 2)] == [None, None]
     rows = await db.fetch("SELECT revoked_at, revoked_because FROM sessions")
     assert [tuple(row.values()) for row in rows] == [(NOW, "removed")] * 2
-    listed = await read_members(db, aurora.id, limit=9, before=None)
-    everybody = await read_members(db, aurora.id, limit=9, before=None, with_removed=True)
+    listed = (await read_members(db, [aurora.id], limit=9, before=None))[aurora.id]
+    everybody = (await read_members(db, [aurora.id], limit=9, before=None, with_removed=True))[aurora.id]
     assert ([view.id for view in listed], len(everybody)) == ([ada.id], 2)
     with pytest.raises(SignInRefused):
         await open_session(member, UUID(int=3), hash_token("t"), expires_at=NOW + timedelta(days=1), at=NOW)
@@ -317,17 +317,18 @@ async def test_the_members_of_many_organizations_are_read_as_those_of_each(db: C
         for _ in range(count):
             await a_member(owner)
     await a_member(None)
-    oldest = (await read_members(db, owners[0].id, limit=3, before=None))[-1]
+    first = owners[0].id
+    oldest = (await read_members(db, [first], limit=3, before=None))[first][-1]
 
     # when
     ids = [owner.id for owner in owners]
-    together = await read_members_of(db, ids, limit=2, before=None, with_removed=False)
+    together = await read_members(db, ids, limit=2, before=None)
     before = (oldest.created_at + timedelta(days=1), oldest.id)
-    earlier = await read_members_of(db, ids, limit=2, before=before, with_removed=False)
-    none = await read_members_of(db, ids, limit=2, before=(oldest.created_at, oldest.id), with_removed=False)
+    earlier = await read_members(db, ids, limit=2, before=before)
+    none = await read_members(db, ids, limit=2, before=(oldest.created_at, oldest.id))
 
     # then
     assert [len(together[each]) for each in ids] == [2, 1, 0]
-    assert together == {each: await read_members(db, each, limit=2, before=None) for each in ids}
+    assert together == {each: (await read_members(db, [each], limit=2, before=None))[each] for each in ids}
     assert earlier == together
     assert none == {each: [] for each in ids}

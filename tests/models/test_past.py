@@ -17,7 +17,7 @@ from models.adjusting import AdjustmentOrder, adjust
 from models.database import Connection
 from models.errors import Refusal
 from models.holding import CaptureOrder, HoldOrder, ReleaseOrder
-from models.past import LotThen, Sums, entries_behind, read_balance, read_lots_then, read_sums
+from models.past import LotThen, Sums, entries_behind, read_balances, read_lots_then, read_sums
 from models.spending import SpendOrder
 from models.wallets import read_wallet, wallet_id_of
 from rules.holding import CaptureExcess
@@ -58,7 +58,8 @@ Balance: TypeAlias = tuple[Decimal, Decimal]
 
 async def balance_at(db: Connection, organization: Organization, at: datetime) -> Balance:
     """What is answered now about an instant: available and held."""
-    kinds = await read_balance(db, wallet_id_of(organization.id), at=at)
+    wallet_id = wallet_id_of(organization.id)
+    kinds = (await read_balances(db, [wallet_id], at=at))[wallet_id]
     return sum((kind.available for kind in kinds), ZERO), sum((kind.held for kind in kinds), ZERO)
 
 
@@ -222,6 +223,7 @@ async def test_a_balance_is_told_by_kind_and_another_wallet_is_not_in_it(db: Con
     await is_paid(await an_order(aurora, "4", at=START), at=START)
     await gives(boreal, "7", at=START)
 
-    found = await read_balance(db, wallet_id_of(aurora.id), at=START + A_DAY)
+    wallet_id = wallet_id_of(aurora.id)
+    found = (await read_balances(db, [wallet_id], at=START + A_DAY))[wallet_id]
 
     assert [[one.kind, one.available, one.held] for one in found] == [["PAID", 4, 0], ["PROMO", Decimal("1.5"), 0]]

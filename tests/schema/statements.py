@@ -33,6 +33,12 @@ ENTRY = "id kind tokens occurredAt draws { lotId tokens }"
 LOT = "id lotKind: kind remainingTokens cost { amount currencyCode }"
 METHOD = "id brand isDefault"
 WALLET = "id available value { amount } walletStatus: status"
+LISTS_OF_A_WALLET = (
+    "balance { byKind { available } } entries(first: 2) { nodes { id draws { tokens } } }"
+    " lots(first: 2) { nodes { id } } holds(first: 2) { nodes { id parts { tokens } } }"
+    " purchases(first: 2) { nodes { id invoice { id } } }"
+    " invoices(first: 2) { nodes { id lines { kind } } } paymentMethods { id }"
+)
 HOLD = "id holdStatus: status tokens parts { lotId lotKind tokens }"
 SPEND_BUDGET = "id subjectId period limit used left resetsAt"
 NOTICE = "id noticeKind: kind lotId lost: tokens daysAhead readAt"
@@ -142,7 +148,8 @@ KINDS: Mapping[str, Budget] = {
     "Organization": Budget(by_id("Organization", ORGANIZATION), ("nodes",), 2),
     "Member": Budget(by_id("Member", MEMBER), ("nodes",), 1),
     "ApiKey": Budget(by_id("ApiKey", KEY), ("nodes",), 2),
-    "Wallet": Budget(by_id("Wallet", WALLET), ("nodes",), 2),
+    # With a page of each of its seven lists, and what four of these have below.
+    "Wallet": Budget(by_id("Wallet", f"{WALLET} {LISTS_OF_A_WALLET}"), ("nodes",), 2 + 7 + 4),
     "WalletEntry": Budget(by_id("WalletEntry", ENTRY), ("nodes",), 3),
     "Lot": Budget(by_id("Lot", LOT), ("nodes",), 2),
     "Hold": Budget(by_id("Hold", HOLD), ("nodes",), 3),
@@ -153,13 +160,6 @@ KINDS: Mapping[str, Budget] = {
     "Invoice": Budget(by_id("Invoice", INVOICE), ("nodes",), 3),
     "PaymentMethod": Budget(by_id("PaymentMethod", METHOD), ("nodes",), 2),
 }
-# Of many wallets, which only the platform sees, each list costs a page for each wallet; `nodes` takes 100 of them.
-EACH_WALLET = """
-balance { byKind { available } } entries(first: 1) { nodes { id } } lots(first: 1) { nodes { id } }
-holds(first: 1) { nodes { id } } purchases(first: 1) { nodes { id } } invoices(first: 1) { nodes { id } }
-paymentMethods { id }
-"""
-LISTS_OF_A_WALLET = 7
 # Lists whose items come with their owner, by the same statement; the documents above ask for them.
 IN_THE_ROW = {"Member.permissions", "ApiKey.scopes", "Coupon.packageIds", "RoleBundle.permissions"}
 # The caller's own, known since they signed in.

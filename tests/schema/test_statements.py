@@ -30,17 +30,14 @@ from tests.schema.growth import NOW, ids_of, new_books
 from tests.schema.statements import (
     BY_CHANGES,
     BY_KIND,
-    EACH_WALLET,
     IN_THE_ROW,
     KINDS,
     KNOWN_ALREADY,
     LISTS,
-    LISTS_OF_A_WALLET,
     NO_LOOKUP,
     OF_REFUSALS,
     OF_TEMPORAL,
     SIZES,
-    by_id,
 )
 from tests.simulators.world import World
 
@@ -123,26 +120,6 @@ async def test_a_list_costs_the_same_statements_however_many_rows_it_has(
     # then
     assert costs == {name: [budget.statements] * len(SIZES) for name, budget in ASKED.items()}
     assert rows == {name: list(budget.counts) for name, budget in ASKED.items()}
-
-
-@pytest.mark.parametrize("count", SIZES)
-async def test_the_lists_of_many_wallets_cost_a_page_for_each_wallet(
-    books: Database, monkeypatch: pytest.MonkeyPatch, count: int
-) -> None:
-    # given
-    aurora = await an_organization()
-    ada = await a_member(aurora)
-    for _ in range(1, count):
-        await an_organization()
-    ids = await ids_of("Wallet", count)
-
-    # when
-    with counted(monkeypatch) as statements:
-        told = await data_of(SCHEMA, context_for(ada, aurora, now=NOW), by_id("Wallet", EACH_WALLET), ids=ids)
-
-    # then
-    assert rows_in(told, ("nodes",)) == count
-    assert len(statements) == KINDS["Wallet"].statements + LISTS_OF_A_WALLET * count
 
 
 def fragments() -> Iterator[str]:
