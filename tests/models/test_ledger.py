@@ -11,6 +11,7 @@ import pytest
 from models import ledger
 from models.completion import complete_purchase
 from models.database import Connection, transaction
+from models.deciding import decide_orders
 from models.granting import Incoming, put
 from models.locking import LockedWallet, lock_wallet
 from models.purchases import require_purchase
@@ -118,8 +119,8 @@ async def test_nothing_to_post_writes_nothing(db: Connection) -> None:
     assert await traces(db) == before
 
 
-async def spends(_: Connection, aurora: Organization) -> None:
-    await spend(SpendOrder(aurora.id, Decimal(4), "spend", "user/ada"), at=NOW)
+async def spends(db: Connection, aurora: Organization) -> None:
+    await decide_orders(db, aurora.id, [SpendOrder(aurora.id, Decimal(4), "spend", "user/ada")], at=NOW)
 
 
 async def puts_a_lot(db: Connection, aurora: Organization) -> None:
