@@ -4,7 +4,8 @@ In SQL rather than by AddConstraint, because they are in the tables' state alrea
 """
 
 from tortoise import migrations
-from tortoise.migrations import operations as ops
+
+from models.migrations import statements
 
 CONSTRAINTS = (
     ('organizations', 'organizations_name_length', 'CHECK (length(name) BETWEEN 1 AND 200)'),
@@ -79,8 +80,10 @@ class Migration(migrations.Migration):
     dependencies = [("models", "0001_initial")]
 
     operations = [
-        ops.RunSQL(
-            f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}", f"ALTER TABLE {table} DROP CONSTRAINT {name}"
+        statements(
+            *(
+                (f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}", f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+                for table, name, definition in CONSTRAINTS
+            )
         )
-        for table, name, definition in CONSTRAINTS
     ]

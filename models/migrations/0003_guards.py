@@ -1,7 +1,8 @@
 """What the database itself guards: append-only tables, the chained audit trail, and the indexes of the hot paths."""
 
 from tortoise import migrations
-from tortoise.migrations import operations as ops
+
+from models.migrations import statements
 
 APPEND_ONLY = (
     "token_balance_history",
@@ -49,14 +50,14 @@ $$
 """
 
 
-def guard(table: str) -> list[ops.Operation]:
+def guard(table: str) -> list[tuple[str, str]]:
     return [
-        ops.RunSQL(
+        (
             f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table}"
             " FOR EACH ROW EXECUTE FUNCTION refuse_change()",
             f"DROP TRIGGER {table}_append_only ON {table}",
         ),
-        ops.RunSQL(
+        (
             f"CREATE TRIGGER {table}_never_emptied BEFORE TRUNCATE ON {table}"
             " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
             f"DROP TRIGGER {table}_never_emptied ON {table}",
@@ -68,34 +69,34 @@ class Migration(migrations.Migration):
     dependencies = [("models", "0002_constraints")]
 
     operations = [
-        ops.RunSQL(REFUSE_CHANGE, "DROP FUNCTION refuse_change()"),
-        *[operation for table in APPEND_ONLY for operation in guard(table)],
-        ops.RunSQL(AUDIT_ROW_HASH, "DROP FUNCTION audit_row_hash(token_audit_logs)"),
-        ops.RunSQL(CHAIN_AUDIT_ROW, "DROP FUNCTION chain_audit_row()"),
-        ops.RunSQL(
-            "CREATE TRIGGER audit_rows_are_chained BEFORE INSERT ON token_audit_logs"
-            " FOR EACH ROW EXECUTE FUNCTION chain_audit_row()",
-            "DROP TRIGGER audit_rows_are_chained ON token_audit_logs",
-        ),
-        ops.RunSQL(
-            "CREATE INDEX lots_with_tokens ON token_lots (wallet_id) WHERE NOT is_exhausted",
-            "DROP INDEX lots_with_tokens",
-        ),
-        ops.RunSQL(
-            "CREATE UNIQUE INDEX payment_methods_one_default ON payment_methods (organization_id) WHERE is_default",
-            "DROP INDEX payment_methods_one_default",
-        ),
-        ops.RunSQL(
-            "CREATE INDEX purchases_open ON token_purchases (created_at)"
-            " WHERE status IN ('pending', 'processing', 'requires_action')",
-            "DROP INDEX purchases_open",
-        ),
-        # Room on each page for new versions of rows that are updated with every spend.
-        ops.RunSQL("ALTER TABLE organization_token_wallets SET (fillfactor = 50)", ""),
-        ops.RunSQL("ALTER TABLE token_lots SET (fillfactor = 70)", ""),
-        ops.RunSQL("ALTER TABLE audit_heads SET (fillfactor = 50)", ""),
-        # The outbox is filled and emptied all day: what is dead in it is swept by number, not by share.
-        ops.RunSQL(
-            "ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000)", ""
-        ),
+        statements(
+            (REFUSE_CHANGE, "DROP FUNCTION refuse_change()"),
+            *(pair for table in APPEND_ONLY for pair in guard(table)),
+            (AUDIT_ROW_HASH, "DROP FUNCTION audit_row_hash(token_audit_logs)"),
+            (CHAIN_AUDIT_ROW, "DROP FUNCTION chain_audit_row()"),
+            (
+                "CREATE TRIGGER audit_rows_are_chained BEFORE INSERT ON token_audit_logs"
+                " FOR EACH ROW EXECUTE FUNCTION chain_audit_row()",
+                "DROP TRIGGER audit_rows_are_chained ON token_audit_logs",
+            ),
+            (
+                "CREATE INDEX lots_with_tokens ON token_lots (wallet_id) WHERE NOT is_exhausted",
+                "DROP INDEX lots_with_tokens",
+            ),
+            (
+                "CREATE UNIQUE INDEX payment_methods_one_default ON payment_methods (organization_id) WHERE is_default",
+                "DROP INDEX payment_methods_one_default",
+            ),
+            (
+                "CREATE INDEX purchases_open ON token_purchases (created_at)"
+                " WHERE status IN ('pending', 'processing', 'requires_action')",
+                "DROP INDEX purchases_open",
+            ),
+            # Room on each page for new versions of rows that are updated with every spend.
+            ("ALTER TABLE organization_token_wallets SET (fillfactor = 50)", ""),
+            ("ALTER TABLE token_lots SET (fillfactor = 70)", ""),
+            ("ALTER TABLE audit_heads SET (fillfactor = 50)", ""),
+            # The outbox is filled and emptied all day: what is dead in it is swept by number, not by share.
+            ("ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000)", ""),
+        )
     ]

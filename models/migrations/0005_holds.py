@@ -9,6 +9,8 @@ from tortoise import fields
 from tortoise.indexes import Index
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
+from models.migrations import statements
+
 class Migration(migrations.Migration):
     dependencies = [('models', '0004_numbers')]
 
@@ -85,31 +87,33 @@ class Migration(migrations.Migration):
         *[ops.AddConstraint('HoldPart', constraint) for constraint in (UniqueConstraint(fields=('hold_id', 'lot_id'), name='hold_lots_once_per_lot'), CheckConstraint(check="tokens > 0 AND tokens <> 'NaN'", name='hold_lots_reserve_something'),)],
         *[ops.AddConstraint('SpendBudget', constraint) for constraint in (UniqueConstraint(fields=('organization_id', 'actor', 'period'), name='budgets_one_per_period'), CheckConstraint(check="period IN ('DAY', 'WEEK', 'MONTH')", name='budgets_period'), CheckConstraint(check="limit_tokens >= 0 AND limit_tokens <> 'NaN'", name='budgets_limit_not_negative'),)],
         *[ops.AddConstraint('SpendBudgetUsage', constraint) for constraint in (UniqueConstraint(fields=('budget_id', 'window_start'), name='budget_usage_once_per_window'), CheckConstraint(check="used_tokens >= 0 AND used_tokens <> 'NaN'", name='budget_usage_not_negative'),)],
-        ops.RunSQL(
-            "CREATE INDEX holds_open ON token_holds (wallet_id, expires_at) WHERE status = 'HELD'",
-            "DROP INDEX holds_open",
+        statements(
+            (
+                "CREATE INDEX holds_open ON token_holds (wallet_id, expires_at) WHERE status = 'HELD'",
+                "DROP INDEX holds_open",
+            ),
+            (
+                "CREATE INDEX holds_due ON token_holds (expires_at) WHERE status = 'HELD'",
+                "DROP INDEX holds_due",
+            ),
+            (
+                "CREATE INDEX entries_by_actor ON token_balance_history (wallet_id, actor, occurred_at)",
+                "DROP INDEX entries_by_actor",
+            ),
+            (
+                "CREATE INDEX holds_by_actor ON token_holds (wallet_id, actor, held_at)",
+                "DROP INDEX holds_by_actor",
+            ),
+            (
+                "CREATE TRIGGER token_hold_lots_append_only BEFORE UPDATE OR DELETE ON token_hold_lots"
+                " FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+                "DROP TRIGGER token_hold_lots_append_only ON token_hold_lots",
+            ),
+            (
+                "CREATE TRIGGER token_hold_lots_never_emptied BEFORE TRUNCATE ON token_hold_lots"
+                " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
+                "DROP TRIGGER token_hold_lots_never_emptied ON token_hold_lots",
+            ),
+            ("ALTER TABLE token_holds SET (fillfactor = 70)", ""),
         ),
-        ops.RunSQL(
-            "CREATE INDEX holds_due ON token_holds (expires_at) WHERE status = 'HELD'",
-            "DROP INDEX holds_due",
-        ),
-        ops.RunSQL(
-            "CREATE INDEX entries_by_actor ON token_balance_history (wallet_id, actor, occurred_at)",
-            "DROP INDEX entries_by_actor",
-        ),
-        ops.RunSQL(
-            "CREATE INDEX holds_by_actor ON token_holds (wallet_id, actor, held_at)",
-            "DROP INDEX holds_by_actor",
-        ),
-        ops.RunSQL(
-            "CREATE TRIGGER token_hold_lots_append_only BEFORE UPDATE OR DELETE ON token_hold_lots"
-            " FOR EACH ROW EXECUTE FUNCTION refuse_change()",
-            "DROP TRIGGER token_hold_lots_append_only ON token_hold_lots",
-        ),
-        ops.RunSQL(
-            "CREATE TRIGGER token_hold_lots_never_emptied BEFORE TRUNCATE ON token_hold_lots"
-            " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
-            "DROP TRIGGER token_hold_lots_never_emptied ON token_hold_lots",
-        ),
-        ops.RunSQL("ALTER TABLE token_holds SET (fillfactor = 70)", ""),
     ]

@@ -11,6 +11,8 @@ from tortoise import fields
 from tortoise.indexes import Index
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
+from models.migrations import statements
+
 CONSTRAINTS = (
     ('coupons', 'coupons_code', "CHECK (code ~ '^[A-Z0-9][A-Z0-9_-]{2,39}$')"),
     ('coupons', 'coupons_benefit', "CHECK (benefit IN ('percent', 'amount', 'bonus_tokens'))"),
@@ -272,19 +274,21 @@ class Migration(migrations.Migration):
             model_name='Purchase',
             constraint=CheckConstraint(check='coupon_id IS NOT NULL OR discount_amount = 0', name='purchases_discount_has_a_coupon'),
         ),
-        *[
-            ops.RunSQL(
-                f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}", f"ALTER TABLE {table} DROP CONSTRAINT {name}"
-            )
-            for table, name, definition in CONSTRAINTS
-        ],
-        ops.RunSQL(
-            "CREATE UNIQUE INDEX volume_schedules_one_in_force ON volume_schedules (package_id) NULLS NOT DISTINCT"
-            " WHERE ended_at IS NULL",
-            "DROP INDEX volume_schedules_one_in_force",
-        ),
-        ops.RunSQL(
-            "CREATE UNIQUE INDEX rates_one_in_force ON token_rates (operation) WHERE ended_at IS NULL",
-            "DROP INDEX rates_one_in_force",
+        statements(
+            *(
+                (
+                    f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}", f"ALTER TABLE {table} DROP CONSTRAINT {name}"
+                )
+                for table, name, definition in CONSTRAINTS
+            ),
+            (
+                "CREATE UNIQUE INDEX volume_schedules_one_in_force ON volume_schedules (package_id) NULLS NOT DISTINCT"
+                " WHERE ended_at IS NULL",
+                "DROP INDEX volume_schedules_one_in_force",
+            ),
+            (
+                "CREATE UNIQUE INDEX rates_one_in_force ON token_rates (operation) WHERE ended_at IS NULL",
+                "DROP INDEX rates_one_in_force",
+            ),
         ),
     ]

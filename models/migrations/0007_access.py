@@ -9,6 +9,8 @@ from tortoise import fields
 from tortoise.indexes import Index
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
+from models.migrations import statements
+
 CONSTRAINTS = (
     ('api_keys', 'api_keys_name_length', 'CHECK (length(name) BETWEEN 1 AND 100)'),
     ('api_keys', 'api_keys_secret_is_hashed', "CHECK (secret_hash ~ '^[0-9a-f]{64}$')"),
@@ -73,13 +75,15 @@ class Migration(migrations.Migration):
             'Organization',
             Index(fields=['created_at', 'id'], name='organizations_by_age'),
         ),
-        *[
-            ops.RunSQL(
-                f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}", f"ALTER TABLE {table} DROP CONSTRAINT {name}"
-            )
-            for table, name, definition in CONSTRAINTS
-        ],
-        # Updated in place by every lease and every attempt; a few rows, changed often.
-        ops.RunSQL("ALTER TABLE rate_allowances SET (fillfactor = 50)", ""),
-        ops.RunSQL("ALTER TABLE sign_in_attempts SET (fillfactor = 70)", ""),
+        statements(
+            *(
+                (
+                    f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}", f"ALTER TABLE {table} DROP CONSTRAINT {name}"
+                )
+                for table, name, definition in CONSTRAINTS
+            ),
+            # Updated in place by every lease and every attempt; a few rows, changed often.
+            ("ALTER TABLE rate_allowances SET (fillfactor = 50)", ""),
+            ("ALTER TABLE sign_in_attempts SET (fillfactor = 70)", ""),
+        ),
     ]

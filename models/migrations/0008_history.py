@@ -9,6 +9,8 @@ from tortoise.indexes import Index
 from tortoise.migrations import operations as ops
 from tortoise.migrations.constraints import CheckConstraint
 
+from models.migrations import statements
+
 
 class Migration(migrations.Migration):
     dependencies = [("models", "0007_access")]
@@ -27,15 +29,17 @@ class Migration(migrations.Migration):
             "CREATE INDEX entries_by_actor ON token_balance_history (wallet_id, actor, occurred_at)",
         ),
         ops.AddIndex("Entry", Index(fields=["wallet_id", "actor", "sequence"], name="entries_by_actor")),
-        ops.RunSQL(
-            "CREATE INDEX entries_by_reference ON token_balance_history"
-            " (wallet_id, reference_type, reference_id, sequence) WHERE reference_type IS NOT NULL",
-            "DROP INDEX entries_by_reference",
-        ),
-        ops.RunSQL(
-            "CREATE INDEX entries_by_reference_type ON token_balance_history"
-            " (wallet_id, reference_type, sequence) WHERE reference_type IS NOT NULL",
-            "DROP INDEX entries_by_reference_type",
+        statements(
+            (
+                "CREATE INDEX entries_by_reference ON token_balance_history"
+                " (wallet_id, reference_type, reference_id, sequence) WHERE reference_type IS NOT NULL",
+                "DROP INDEX entries_by_reference",
+            ),
+            (
+                "CREATE INDEX entries_by_reference_type ON token_balance_history"
+                " (wallet_id, reference_type, sequence) WHERE reference_type IS NOT NULL",
+                "DROP INDEX entries_by_reference_type",
+            ),
         ),
         ops.AddConstraint(
             "Wallet", CheckConstraint(check="payment_terms_days BETWEEN 0 AND 365", name="wallets_terms_range")

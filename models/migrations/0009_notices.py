@@ -7,6 +7,8 @@ from tortoise.indexes import Index
 from tortoise.migrations import operations as ops
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
+from models.migrations import statements
+
 # Creating a table leaves these out of the database, so they are added in SQL, as in 0002.
 CONSTRAINTS = (
     ("notices_told_once", "UNIQUE (kind, about_type, about_id, level)"),
@@ -71,19 +73,21 @@ class Migration(migrations.Migration):
             },
             bases=["Model"],
         ),
-        *[
-            ops.RunSQL(
-                f"ALTER TABLE notices ADD CONSTRAINT {name} {definition}",
-                f"ALTER TABLE notices DROP CONSTRAINT {name}",
-            )
-            for name, definition in CONSTRAINTS
-        ],
-        ops.RunSQL(
-            "CREATE INDEX notices_unread ON notices (organization_id, created_at) WHERE read_at IS NULL",
-            "DROP INDEX notices_unread",
-        ),
-        ops.RunSQL(
-            "CREATE INDEX lots_expiring ON token_lots (expires_at, id) WHERE NOT is_exhausted AND expires_at IS NOT NULL",
-            "DROP INDEX lots_expiring",
+        statements(
+            *(
+                (
+                    f"ALTER TABLE notices ADD CONSTRAINT {name} {definition}",
+                    f"ALTER TABLE notices DROP CONSTRAINT {name}",
+                )
+                for name, definition in CONSTRAINTS
+            ),
+            (
+                "CREATE INDEX notices_unread ON notices (organization_id, created_at) WHERE read_at IS NULL",
+                "DROP INDEX notices_unread",
+            ),
+            (
+                "CREATE INDEX lots_expiring ON token_lots (expires_at, id) WHERE NOT is_exhausted AND expires_at IS NOT NULL",
+                "DROP INDEX lots_expiring",
+            ),
         ),
     ]

@@ -5,7 +5,8 @@ so the statement's end checks, under the head's lock, that the rows continue the
 """
 
 from tortoise import migrations
-from tortoise.migrations import operations as ops
+
+from models.migrations import statements
 
 SETTINGS = "SET search_path = pg_catalog, public, pg_temp"
 
@@ -83,11 +84,13 @@ class Migration(migrations.Migration):
     dependencies = [("models", "0009_notices")]
 
     operations = [
-        ops.RunSQL(CHAIN_STATEMENT, "DROP FUNCTION chain_audit_statement()"),
-        ops.RunSQL(
-            "CREATE TRIGGER audit_statements_are_chained AFTER INSERT ON token_audit_logs REFERENCING NEW TABLE AS added"
-            " FOR EACH STATEMENT EXECUTE FUNCTION chain_audit_statement()",
-            "DROP TRIGGER audit_statements_are_chained ON token_audit_logs",
+        statements(
+            (CHAIN_STATEMENT, "DROP FUNCTION chain_audit_statement()"),
+            (
+                "CREATE TRIGGER audit_statements_are_chained AFTER INSERT ON token_audit_logs REFERENCING NEW TABLE AS added"
+                " FOR EACH STATEMENT EXECUTE FUNCTION chain_audit_statement()",
+                "DROP TRIGGER audit_statements_are_chained ON token_audit_logs",
+            ),
+            (CHAIN_ROW, CHAIN_ROW_BEFORE),
         ),
-        ops.RunSQL(CHAIN_ROW, CHAIN_ROW_BEFORE),
     ]
