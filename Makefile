@@ -30,7 +30,7 @@ run: $(VENV)/.run web/dist/index.html  ## the whole product with sample data, on
 	@exec $(BIN)/python standalone.py
 
 test: setup  ## all tests, on real PostgreSQL and a real Temporal server
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 format: $(VENV)/.dev  ## rewrite the code in the house format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
