@@ -14,7 +14,7 @@ from datetime import datetime
 from uuid import UUID
 
 from models.database import Connection
-from models.paging import read_pages
+from models.paging import Question, read_pages
 from models.wallets import ENTRY_COLUMNS, LOT_COLUMNS, EntryView, LotView
 
 SEQUENCE = "sequence DESC"
@@ -69,22 +69,11 @@ class LotFilter:
 ALL_ENTRIES, ALL_LOTS = EntryFilter(), LotFilter()
 
 
-class _Question:
-    """A statement in the making about a wallet, `$1`: its other arguments, and the places that stand for them."""
-
-    def __init__(self, *args: object) -> None:
-        self.args = list(args)
-
-    def given(self, value: object) -> str:
-        self.args.append(value)
-        return f"${len(self.args) + 1}"
-
-
 async def read_entries(
     db: Connection, wallet_ids: Sequence[UUID], *, limit: int, before: int | None, wanted: EntryFilter = ALL_ENTRIES
 ) -> dict[UUID, list[EntryView]]:
     """The wanted entries behind the one whose sequence is `before`, newest first; at most `limit` of each wallet."""
-    question = _Question(limit)
+    question = Question(limit)
     if wanted.is_by_moment:
         sql = _by_moment(question, wanted, before)
     elif wanted.lot_id is not None:
@@ -97,7 +86,7 @@ async def read_entries(
     return await read_pages(db, sql, wallet_ids, *question.args, order=order, view=EntryView)
 
 
-def _by_moment(question: _Question, wanted: EntryFilter, before: int | None) -> str:
+def _by_moment(question: Question, wanted: EntryFilter, before: int | None) -> str:
     source, conditions = "FROM token_balance_history e", _conditions(question, wanted)
     if wanted.lot_id is not None:
         source += f" JOIN token_draws d ON d.entry_id = e.id AND d.lot_id = {question.given(wanted.lot_id)}"
@@ -112,7 +101,7 @@ def _by_moment(question: _Question, wanted: EntryFilter, before: int | None) -> 
     return f"{ENTRY_COLUMNS} {source} WHERE {' AND '.join(conditions)} {BY_MOMENT}"
 
 
-def _behind_moment(question: _Question, until: datetime | None, before: int) -> str:
+def _behind_moment(question: Question, until: datetime | None, before: int) -> str:
     """Behind a place, and before `until`: as one bound, for of two an index would use one and read past the other."""
     place = f"{question.given(before)}::bigint"
     moment, last = MOMENT_OF.format(place), place
@@ -122,7 +111,7 @@ def _behind_moment(question: _Question, until: datetime | None, before: int) -> 
     return f"(e.occurred_at, e.sequence) < ({moment}, {last}) AND {place} > 0"
 
 
-def _by_draw(question: _Question, wanted: EntryFilter, before: int | None) -> str:
+def _by_draw(question: Question, wanted: EntryFilter, before: int | None) -> str:
     conditions = [f"d.lot_id = {question.given(wanted.lot_id)}", *_conditions(question, wanted)]
     if wanted.kinds:
         conditions.append(f"e.change_type = ANY ({question.given(sorted(set(wanted.kinds)))}::text[])")
@@ -133,7 +122,7 @@ def _by_draw(question: _Question, wanted: EntryFilter, before: int | None) -> st
     return f"{ENTRY_COLUMNS} {source} WHERE {' AND '.join(conditions)} {BY_DRAW}"
 
 
-def _by_kind(question: _Question, wanted: EntryFilter, before: int | None) -> str:
+def _by_kind(question: Question, wanted: EntryFilter, before: int | None) -> str:
     """A page of each kind by itself, of which the newest are the page: no index has several kinds in one order."""
     kinds = question.given(sorted(set(wanted.kinds)))
     behind = _behind(question, wanted, before)
@@ -142,14 +131,14 @@ def _by_kind(question: _Question, wanted: EntryFilter, before: int | None) -> st
     return f"{ENTRY_COLUMNS} {source} {BY_SEQUENCE}"
 
 
-def _behind(question: _Question, wanted: EntryFilter, before: int | None) -> str:
+def _behind(question: Question, wanted: EntryFilter, before: int | None) -> str:
     conditions = _conditions(question, wanted)
     if before is not None:
         conditions.append(f"e.sequence < {question.given(before)}::bigint")
     return " AND ".join(conditions)
 
 
-def _conditions(question: _Question, wanted: EntryFilter) -> list[str]:
+def _conditions(question: Question, wanted: EntryFilter) -> list[str]:
     conditions = ["e.wallet_id = $1"]
     for column in ("reference_type", "reference_id", "actor"):
         value = getattr(wanted, column)
@@ -168,7 +157,7 @@ async def read_lots(
     wanted: LotFilter = ALL_LOTS,
 ) -> dict[UUID, list[LotView]]:
     """The wanted lots, newest first, those made before the given place; at most `limit` of each wallet. `at` is now."""
-    question = _Question(limit)
+    question = Question(limit)
     conditions = ["wallet_id = $1"]
     if wanted.kinds:
         conditions.append(f"kind = ANY ({question.given(sorted(set(wanted.kinds)))}::text[])")

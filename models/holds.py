@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from models.database import Connection
-from models.paging import read_pages
+from models.paging import Question, read_pages
 from rules.holding import HoldStatus
 
 # $2 is the instant. The status and the end of an overdue hold are those it has by itself.
@@ -21,12 +21,8 @@ SELECT id, organization_id, wallet_id, tokens, captured_tokens,
 FROM token_holds
 """
 
-OF_WALLET = f"""
-SELECT * FROM ({COLUMNS} WHERE wallet_id = $1 AND ($3::timestamptz IS NULL OR (held_at, id) < ($3, $4))
-               AND ($6::text IS NULL OR reference_type = $6) AND ($7::text IS NULL OR reference_id = $7)) h
-WHERE $8::text[] IS NULL OR status = ANY ($8)
-ORDER BY held_at DESC, id DESC LIMIT $5
-"""
+NEWEST = "held_at DESC, id DESC"
+BY_AGE = f"ORDER BY {NEWEST} LIMIT $3"
 
 PARTS = """
 SELECT part.hold_id, part.lot_id, part.tokens, lot.kind FROM token_hold_lots part
@@ -63,6 +59,18 @@ class PartView:
     kind: str
 
 
+@dataclass(frozen=True, slots=True)
+class HoldFilter:
+    """Which holds are wanted, by what they are at an instant; what is None or empty does not matter."""
+
+    statuses: tuple[HoldStatus, ...] = ()
+    reference_type: str | None = None
+    reference_id: str | None = None
+
+
+ALL_HOLDS = HoldFilter()
+
+
 async def read_holds(
     db: Connection,
     wallet_ids: Sequence[UUID],
@@ -70,13 +78,35 @@ async def read_holds(
     at: datetime,
     limit: int,
     before: tuple[datetime, UUID] | None,
-    statuses: tuple[str, ...] = (),
-    reference: tuple[str | None, str | None] = (None, None),
+    wanted: HoldFilter = ALL_HOLDS,
 ) -> dict[UUID, list[HoldView]]:
-    """Holds newest first, those placed before the given place; at most `limit` of each wallet."""
-    moment, key = before or (None, None)
-    args = (at, moment, key, limit, *reference, list(statuses) or None)
-    return await read_pages(db, OF_WALLET, wallet_ids, *args, order="held_at DESC, id DESC", view=_view)
+    """The wanted holds, newest first, those placed before the given place; at most `limit` of each wallet."""
+    question = Question(at, limit)
+    conditions = ["wallet_id = $1"]
+    for column in ("reference_type", "reference_id"):
+        value = getattr(wanted, column)
+        if value is not None:
+            conditions.append(f"{column} = {question.given(value)}")
+    if before is not None:
+        moment, hold_id = before
+        conditions.append(f"(held_at, id) < ({question.given(moment)}, {question.given(hold_id)})")
+    page = f"{COLUMNS} WHERE {' AND '.join(conditions)}"
+    sql = _by_status(question, page, wanted.statuses) if wanted.statuses else f"{page} {BY_AGE}"
+    return await read_pages(db, sql, wallet_ids, *question.args, order=NEWEST, view=_view)
+
+
+def _by_status(question: Question, page: str, statuses: Sequence[HoldStatus]) -> str:
+    """A page of each status by itself, of which the newest are the page: no index has several in one order.
+
+    What is over but has not been booked stands among those that are held.
+    """
+    written = {*statuses, *([HoldStatus.HELD] if HoldStatus.EXPIRED in statuses else [])}
+    if HoldStatus.HELD not in statuses:
+        page += " AND (status <> 'HELD' OR expires_at <= $2)"
+    elif HoldStatus.EXPIRED not in statuses:
+        page += " AND (status <> 'HELD' OR expires_at > $2)"
+    wanted = f"unnest({question.given(sorted(written))}::text[]) AS wanted (status)"
+    return f"SELECT page.* FROM {wanted} CROSS JOIN LATERAL ({page} AND status = wanted.status {BY_AGE}) page {BY_AGE}"
 
 
 async def holds_by_id(db: Connection, hold_ids: Sequence[UUID], *, at: datetime) -> dict[UUID, HoldView]:

@@ -11,6 +11,20 @@ View = TypeVar("View")
 OWNER = re.compile(r"\$1\b")
 
 
+class Question:
+    """A statement in the making about an owner, `$1`: its other arguments, and the places that stand for them.
+
+    It has only the conditions that somebody asked for, because "this filter or none" can be served by no index at all.
+    """
+
+    def __init__(self, *args: object) -> None:
+        self.args = list(args)
+
+    def given(self, value: object) -> str:
+        self.args.append(value)
+        return f"${len(self.args) + 1}"
+
+
 async def read_pages(
     db: Connection, page: str, owners: Sequence[UUID], *args: object, order: str, view: Callable[..., View]
 ) -> dict[UUID, list[View]]:

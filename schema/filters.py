@@ -7,12 +7,12 @@ from typing import Annotated
 import strawberry
 
 from models.history import EntryFilter, LotFilter
+from models.holds import HoldFilter
 from schema.edge.masking import ErrorCode, public_error
-from schema.enums import EntryKind, LotKind
+from schema.enums import EntryKind, HoldStatus, LotKind
 from schema.ids import read_id
-from schema.scalars import clean_text
+from schema.scalars import clean_text, read_reference
 
-REFERENCE_MAX = 200
 ACTOR_MAX = 200
 
 Kinds = Annotated[list[EntryKind] | None, strawberry.argument(description="Only entries of these kinds; null for all.")]
@@ -36,6 +36,9 @@ ActorName = Annotated[
 ]
 DrawnLot = Annotated[
     strawberry.ID | None, strawberry.argument(description="Only what took tokens from this lot, or put them into it.")
+]
+HoldStatuses = Annotated[
+    list[HoldStatus] | None, strawberry.argument(description="Only holds in these states; null for all.")
 ]
 LotKinds = Annotated[list[LotKind] | None, strawberry.argument(description="Only lots of these kinds; null for all.")]
 WithTokens = Annotated[
@@ -65,18 +68,24 @@ def entry_filter(
     """
     if occurred_from is not None and occurred_until is not None and occurred_from >= occurred_until:
         raise _bad("occurredUntil must be after occurredFrom.", "occurredUntil")
-    if reference_id is not None and reference_type is None:
-        raise _bad("referenceId needs its referenceType.", "referenceId")
+    thing = _reference(reference_type, reference_id)
     wanted = EntryFilter(
         kinds=tuple(kind.value for kind in kinds or ()),
         occurred_from=occurred_from,
         occurred_until=occurred_until,
-        reference_type=_text(reference_type, "referenceType", REFERENCE_MAX),
-        reference_id=_text(reference_id, "referenceId", REFERENCE_MAX),
-        actor=_text(actor, "actor", ACTOR_MAX),
+        reference_type=thing[0],
+        reference_id=thing[1],
+        actor=None if actor is None else clean_text(actor, "actor", length_min=1, length_max=ACTOR_MAX),
         lot_id=None if lot_id is None else read_id(lot_id, "Lot"),
     )
     return None if lot_id is not None and wanted.lot_id is None else wanted
+
+
+def hold_filter(
+    statuses: Sequence[HoldStatus] | None, reference_type: str | None, reference_id: str | None
+) -> HoldFilter:
+    """The filter in the words of the models. Raises BAD_USER_INPUT for a reference without its type, and bad texts."""
+    return HoldFilter(tuple(statuses or ()), *_reference(reference_type, reference_id))
 
 
 def lot_filter(kinds: Sequence[LotKind] | None, with_tokens: bool | None, expires_before: datetime | None) -> LotFilter:
@@ -84,8 +93,10 @@ def lot_filter(kinds: Sequence[LotKind] | None, with_tokens: bool | None, expire
     return LotFilter(tuple(kind.value for kind in kinds or ()), with_tokens, expires_before)
 
 
-def _text(value: str | None, name: str, length_max: int) -> str | None:
-    return None if value is None else clean_text(value, name, length_min=1, length_max=length_max)
+def _reference(kind: str | None, key: str | None) -> tuple[str | None, str | None]:
+    if key is not None and kind is None:
+        raise _bad("referenceId needs its referenceType.", "referenceId")
+    return read_reference(kind, "referenceType"), read_reference(key, "referenceId")
 
 
 def _bad(message: str, field: str) -> Exception:

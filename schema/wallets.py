@@ -26,12 +26,13 @@ from schema.balances import AsOf, WalletBalance, read_instant
 from schema.context import Info
 from schema.edge.permissions import requires
 from schema.entries import Lot, WalletEntry
-from schema.enums import HoldStatus, PurchaseStatus
+from schema.enums import PurchaseStatus
 from schema.exports import entries_csv_url
 from schema.filters import (
     ActorName,
     DrawnLot,
     ExpiresBefore,
+    HoldStatuses,
     Kinds,
     LotKinds,
     OccurredFrom,
@@ -40,6 +41,7 @@ from schema.filters import (
     ReferenceType,
     WithTokens,
     entry_filter,
+    hold_filter,
     lot_filter,
 )
 from schema.holds import Hold
@@ -63,7 +65,6 @@ from schema.pages import (
 )
 from schema.payment_methods import PaymentMethod
 from schema.purchases import Purchase, purchases_of
-from schema.scalars import read_reference
 from schema.scope import organization_of
 
 
@@ -227,25 +228,14 @@ class Wallet(Node):
         info: Info,
         first: First = 20,
         after: After = None,
-        statuses: Annotated[
-            list[HoldStatus] | None, strawberry.argument(description="Only holds in these states; null for all.")
-        ] = None,
-        reference_type: Annotated[
-            str | None, strawberry.argument(description="Only holds for this kind of thing.")
-        ] = None,
-        reference_id: Annotated[str | None, strawberry.argument(description="Only holds for this one.")] = None,
+        statuses: HoldStatuses = None,
+        reference_type: ReferenceType = None,
+        reference_id: ReferenceId = None,
     ) -> Connection[Hold]:
         size, before = page_size(first), read_moment(after, of=HOLDS)
-        reference = read_reference(reference_type, "referenceType"), read_reference(reference_id, "referenceId")
-        views = await info.context.loaders.page(
-            read_holds,
-            self.key,
-            at=self.at,
-            limit=size + 1,
-            before=before,
-            statuses=tuple(status.value for status in statuses or ()),
-            reference=reference,
-        )
+        wanted = hold_filter(statuses, reference_type, reference_id)
+        page = info.context.loaders.page
+        views = await page(read_holds, self.key, limit=size + 1, before=before, at=self.at, wanted=wanted)
         rows = [(moment_cursor(view.held_at, view.id, of=HOLDS), Hold.of(view)) for view in views]
         return page_of(rows, size, continued=after is not None)
 

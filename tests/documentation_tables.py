@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from graphql import GraphQLObjectType, GraphQLUnionType, get_named_type
+from tortoise.migrations.operations import RunSQL
 
 from activities.gateways.sandbox_provider.methods import METHODS
 from activities.jobs import JOBS
@@ -54,7 +55,8 @@ def append_only_tables() -> list[str]:
     names = sorted(path.stem for path in (ROOT / "models" / "migrations").glob("[0-9]*.py"))
     migrations = [import_module(f"models.migrations.{name}").Migration for name in names]
     done = [operation for migration in migrations for operation in migration.operations]
-    guarded = [found[1] for each in done if (found := GUARDED.match(getattr(each, "sql", "")))]
+    statements = [sql for each in done if isinstance(each, RunSQL) for sql in each.sql]
+    guarded = [found[1] for sql in statements if (found := GUARDED.match(sql))]
     return [", ".join(f"`{table}`" for table in guarded)]
 
 

@@ -8,6 +8,8 @@ from tortoise import migrations
 from tortoise.migrations import operations as ops
 from tortoise.migrations.constraints import CheckConstraint
 
+from models.migrations import statements
+
 NUMBERS = (
     ("Entry", "entries_numbers", ("balance_before", "balance_after", "held_after")),
     ("Purchase", "purchases_numbers", ("bonus_tokens", "price_per_token", "tax_rate", "refund_amount")),
@@ -34,8 +36,10 @@ class Migration(migrations.Migration):
             )
             for model, name, columns in NUMBERS
         ],
-        ops.RunSQL(
-            "ALTER FUNCTION chain_audit_row() SET search_path = pg_catalog, public, pg_temp",
-            "ALTER FUNCTION chain_audit_row() SET search_path = public",
+        statements(
+            (
+                "ALTER FUNCTION chain_audit_row() SET search_path = pg_catalog, public, pg_temp",
+                "ALTER FUNCTION chain_audit_row() SET search_path = public",
+            ),
         ),
     ]

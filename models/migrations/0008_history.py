@@ -24,9 +24,11 @@ class Migration(migrations.Migration):
         ops.AddIndex("Entry", Index(fields=["wallet_id", "change_type", "sequence"], name="entries_by_kind")),
         ops.AddIndex("Entry", Index(fields=["wallet_id", "occurred_at", "sequence"], name="entries_by_moment")),
         # What an actor used since an instant is found by moment: one index of actors is enough for every spend to pay.
-        ops.RunSQL(
-            "DROP INDEX entries_by_actor",
-            "CREATE INDEX entries_by_actor ON token_balance_history (wallet_id, actor, occurred_at)",
+        statements(
+            (
+                "DROP INDEX entries_by_actor",
+                "CREATE INDEX entries_by_actor ON token_balance_history (wallet_id, actor, occurred_at)",
+            ),
         ),
         ops.AddIndex("Entry", Index(fields=["wallet_id", "actor", "sequence"], name="entries_by_actor")),
         statements(

@@ -139,7 +139,7 @@ class Purchase(Model):
     class Meta:
         table = "token_purchases"
         indexes = [
-            Index(fields=("organization_id", "created_at"), name="purchases_by_organization"),
+            Index(fields=("organization_id", "payment_initiated_at", "id"), name="purchases_by_organization"),
             Index(fields=("wallet_id",), name="purchases_by_wallet"),
             Index(fields=("payment_method_id",), name="purchases_by_payment_method"),
             Index(fields=("package_id",), name="purchases_by_package"),

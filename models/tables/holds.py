@@ -34,6 +34,7 @@ class Hold(Model):
         table = "token_holds"
         indexes = [
             Index(fields=("wallet_id", "held_at", "id"), name="holds_by_wallet"),
+            Index(fields=("wallet_id", "status", "held_at", "id"), name="holds_by_status"),
             Index(fields=("organization_id",), name="holds_by_organization"),
         ]
         constraints = [

@@ -1,13 +1,11 @@
 """A wallet's history by any filter: what comes is what was asked for, and a page costs the same wherever it is."""
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
 
 from embedded.postgres import PostgresCluster
@@ -18,6 +16,7 @@ from rules.identity import derived_id
 from rules.lots import LotKind
 from tests.builders import an_organization, gives
 from tests.models.damage import Laboratory, laboratory
+from tests.models.plans import Explaining, blocks, nodes
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 A_MINUTE, A_DAY = timedelta(minutes=1), timedelta(days=1)
@@ -196,31 +195,6 @@ async def test_the_pages_of_many_wallets_are_those_of_each(
         assert together == {each: await entries_of(db, each, limit=40, before=place, wanted=wanted) for each in many}
         assert together[nobody] == []
     assert bool(together[wallets.short]) is (name not in NOTHING_FITS)
-
-
-class Explaining(Connection):
-    """Answers each statement with nothing, and keeps what PostgreSQL says about running it."""
-
-    __slots__ = ("plans",)
-
-    def __init__(self, superuser: asyncpg.Connection) -> None:
-        super().__init__(superuser)
-        self.plans: list[dict[str, Any]] = []
-
-    async def fetch(self, sql: str, *args: object) -> list[Any]:
-        (row,) = await super().fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", *args)
-        plan = row[0]
-        self.plans.append((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
-        return []
-
-
-def nodes(plan: dict[str, Any]) -> list[str]:
-    """The kinds of all nodes of a plan."""
-    return [plan["Node Type"], *(kind for below in plan.get("Plans", ()) for kind in nodes(below))]
-
-
-def blocks(plan: dict[str, Any]) -> int:
-    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
 # Of these no index alone is the answer; they cost what the most selective of their filters costs.

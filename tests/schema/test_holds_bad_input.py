@@ -318,10 +318,14 @@ async def test_what_holds_are_chosen_by_is_read_like_what_is_written(world: Worl
 
     # when
     texts = {
-        (field, what): answered(await world.ask(FILTERS, scene.ada, **{field: text}))
+        (field, what): answered(await world.ask(FILTERS, scene.ada, **{"type": "job", field: text}))
         for field in ("type", "id")
         for what, text in odd.items()
     }
+    things = [
+        answered(await world.ask(FILTERS, scene.ada, **asked))
+        for asked in ({"type": "job"}, {"type": "job", "id": "7"}, {"id": "7"})
+    ]
     statuses = [
         answered(await world.ask(FILTERS, scene.ada, statuses=given))
         for given in ([], None, ["HELD", "HELD"], ["held"], ["LOST"], [None], [1])
@@ -329,6 +333,7 @@ async def test_what_holds_are_chosen_by_is_read_like_what_is_written(world: Worl
 
     # then
     assert {what: answer for what, answer in texts.items() if answer != BAD} == {}
+    assert things == ["HoldConnection", "HoldConnection", BAD]
     assert statuses == ["HoldConnection"] * 3 + [BAD] * 4
 
 

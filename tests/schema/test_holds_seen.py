@@ -78,11 +78,17 @@ async def test_holds_are_found_by_what_they_are_for(world: World) -> None:
     # when
     found = [
         [hold["description"] for hold in await listed(world, ada, **chosen)]
-        for chosen in ({"type": "job"}, {"id": "7"}, {"type": "job", "id": "7"}, {"type": "jo"}, {"type": " job "})
+        for chosen in (
+            {"type": "job"},
+            {"type": "report", "id": "7"},
+            {"type": "job", "id": "7"},
+            {"type": "jo"},
+            {"type": " job "},
+        )
     ]
 
     # then
-    assert found == [["job 8", "job 7"], ["report 7", "job 7"], ["job 7"], [], ["job 8", "job 7"]]
+    assert found == [["job 8", "job 7"], ["report 7"], ["job 7"], [], ["job 8", "job 7"]]
 
 
 async def test_a_walk_over_holds_is_whole_and_without_duplicates_while_new_ones_come(world: World) -> None:
