@@ -69,9 +69,9 @@ class House:
             start_seconds_max=5.0,
         )
 
-    def errand(self, program: str) -> Errand:
+    def errand(self, program: str, *, seconds_max: float = 20.0) -> Errand:
         command = tethered((sys.executable, "-I", "-S", "-c", program), self.folder)
-        return Errand(name="errand", title="Errand", command=command, environment=os.environ, seconds_max=1.0)
+        return Errand(name="errand", title="Errand", command=command, environment=os.environ, seconds_max=seconds_max)
 
     async def hears(self, holds: Callable[[], bool]) -> None:
         """Returns when something was said after which `holds` is true."""
@@ -188,7 +188,7 @@ async def test_an_errand_answers_what_it_printed_and_fails_with_its_log(house: H
     with pytest.raises(PartFailed, match=r"Errand failed \(exit code 3\)"):
         await house.supervisor.run(house.errand("raise SystemExit(3)"))
     with pytest.raises(PartFailed, match="Errand was not done after 1 s"):
-        await house.supervisor.run(house.errand("import signal; signal.pause()"))
+        await house.supervisor.run(house.errand("import signal; signal.pause()", seconds_max=1.0))
 
 
 def test_what_a_killed_run_left_is_ended_and_nothing_else_is(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from models.database import connection
 from models.ownership import TABLES
 from models.quotes import Wish
 from models.spending import SpendOrder
+from models.wallets import wallet_id_of
 from rules.tiers import TIERS_MAX
 from schema.ids import global_id
 from tests.builders import (
@@ -43,10 +44,10 @@ ALL_TABLES = {
 }
 
 
-async def ids_of(kind: str, count: int) -> list[str]:
-    """Global ids of the first things of a kind, whosever they are."""
+async def ids_of(kind: str, count: int, *, first: UUID | None = None) -> list[str]:
+    """Global ids of some things of a kind, whosever they are; the one in front can be chosen."""
     async with connection() as db:
-        rows = await db.fetch(f"SELECT id FROM {ALL_TABLES[kind]} ORDER BY id LIMIT $1", count)
+        rows = await db.fetch(f"SELECT id FROM {ALL_TABLES[kind]} ORDER BY id = $2 DESC, id LIMIT $1", count, first)
     return [global_id(kind, row["id"]) for row in rows]
 
 
@@ -109,7 +110,8 @@ class Books:
         if "$n:" in document:
             given["n"] = self.size
         if "$ids:" in document:
-            given["ids"] = await ids_of(kind, self.size)
+            # Nobody else's wallet has anything in it.
+            given["ids"] = await ids_of(kind, self.size, first=wallet_id_of(self.aurora.id))
         if "$items:" in document:
             given["items"] = [{"operation": operation(number), "units": "2"} for number in range(self.size)]
         return given

@@ -13,9 +13,13 @@ FORGERS_SECRET = "whsec_Zm9yZ2VkLXNlY3JldC1vZi1zb21lYm9keS1lbHNlLTEyMzQ="
 UNKNOWN_PURCHASE = "5d1c3f0e-0000-4000-8000-000000000001"
 
 
+# The gateway's own events have ids of chance, and it may still be telling of what an earlier test has paid.
+STORED = "SELECT event_id FROM gateway_events WHERE event_id !~ '^evt_[0-9a-f]{24}$' ORDER BY event_id"
+
+
 async def stored(db: Connection) -> list[str]:
-    """The ids of every event in the books."""
-    return [row["event_id"] for row in await db.fetch("SELECT event_id FROM gateway_events ORDER BY event_id")]
+    """The ids of the events in the books that a test has sent itself."""
+    return [row["event_id"] for row in await db.fetch(STORED)]
 
 
 async def test_the_same_event_twenty_times_at_once_is_stored_once(world: World, db: Connection) -> None:
@@ -26,8 +30,9 @@ async def test_the_same_event_twenty_times_at_once_is_stored_once(world: World, 
     assert answers == [200] * 20
     assert await stored(db) == ["evt_again"]
     rows = await db.fetch(
-        "SELECT body FROM outbox WHERE topic = 'gateway.event' UNION ALL"
-        " SELECT body FROM feed WHERE topic = 'gateway.event'"
+        "SELECT body FROM (SELECT topic, body FROM outbox UNION ALL SELECT topic, body FROM feed) told"
+        " WHERE topic = 'gateway.event' AND body::jsonb ->> 'purchase_key' = $1",
+        UNKNOWN_PURCHASE,
     )
     assert len(rows) == 1
     assert await world.broken_rules() == []
@@ -49,7 +54,7 @@ async def test_events_about_nobody_are_stored_and_harmless(world: World, db: Con
     assert answers == [200, 200, 200]
     told = await world.buys(ada, tokens="40", idempotencyKey="order")
     assert await dispatched(db, told["purchase"]["id"], count=1) == ["payment.captured"]
-    assert (await stored(db))[:3] == ["evt_1", "evt_2", "evt_3"]
+    assert await stored(db) == ["evt_1", "evt_2", "evt_3"]
     assert await traces(db, told["purchase"]["id"]) == paid("40")
     assert await world.broken_rules() == []
 
