@@ -72,6 +72,10 @@ class Allowances:
         lease = self._leases.get(allowance.subject)
         return lease is not None and lease.start == window_start(at, allowance.window) and _is_empty(lease)
 
+    def forfeit(self, allowance: Allowance, *, at: datetime) -> None:
+        """What this process still has of an allowance is gone; nothing is given back."""
+        self._lease(allowance, at).left = 0
+
     def _lease(self, allowance: Allowance, at: datetime) -> _Lease:
         start = window_start(at, allowance.window)
         lease = self._leases.get(allowance.subject)

@@ -37,14 +37,14 @@ class Doorkeeper:
             client_address=request.client.host if request.client else None,
         )
         if (refusal := self.product.tolls.turned_away(context.client_address, at=context.now)) is not None:
-            raise _too_much(refusal)
+            raise too_much(refusal)
         if isinstance(request, WebSocket):
             return context
         try:
             await self._recognise(context, request.headers.get("authorization"))
         except InvalidCredential:
             if (refusal := await self._charge(context)) is not None:
-                raise _too_much(refusal) from None
+                raise too_much(refusal) from None
             raise RequestRefused(
                 401,
                 ErrorCode.UNAUTHENTICATED,
@@ -143,7 +143,8 @@ def _key_as_actor(key: KnownKey, shown_again_by: datetime, request_id: str | Non
     )
 
 
-def _too_much(refusal: GraphQLError) -> RequestRefused:
+def too_much(refusal: GraphQLError) -> RequestRefused:
+    """The refusal of somebody who has asked for too much, as HTTP says it."""
     extensions = refusal.extensions or {}
     fields = {name: value for name, value in extensions.items() if name != "code"}
     headers = {"retry-after": str(extensions["retryAfter"])}

@@ -15,6 +15,7 @@ from rules.packages import Composition
 from rules.permissions import Permission
 from rules.tiers import Tier
 from schema.context import Info
+from schema.edge.costs import sized
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.enums import TierMode
@@ -257,7 +258,7 @@ class CatalogueMutations:
 
     @strawberry.mutation(
         description="Set the volume tiers of plain quantities, or of a custom package, in place of those in force.",
-        directives=requires(Permission.CATALOG_MANAGE),
+        directives=[*requires(Permission.CATALOG_MANAGE), *sized("input.tiers")],
     )
     async def set_volume_tiers(
         self, info: Info, input: Annotated[SetVolumeTiersInput, strawberry.argument(description="The tiers.")]

@@ -14,6 +14,7 @@ from rules.coupons import CouponTerms, code_of
 from rules.permissions import Permission
 from schema.catalogue import keeper, package_key
 from schema.context import Info
+from schema.edge.costs import sized
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.enums import CouponBenefit
@@ -197,7 +198,7 @@ class CouponQueries:
 class CouponMutations:
     @strawberry.mutation(
         description="Make a coupon. The same key with the same input answers with the same coupon.",
-        directives=requires(Permission.CATALOG_MANAGE),
+        directives=[*requires(Permission.CATALOG_MANAGE), *sized("input.packageIds")],
     )
     async def create_coupon(
         self, info: Info, input: Annotated[CreateCouponInput, strawberry.argument(description="The coupon.")]

@@ -12,6 +12,7 @@ from models.past import EntryBehind, LotThen, Sums, read_lots_then, read_sums
 from rules.permissions import Permission
 from schema.balances import AsOf, read_instant
 from schema.context import Info
+from schema.edge.costs import costs
 from schema.edge.permissions import requires
 from schema.enums import EntryKind, LotKind, LotState
 from schema.filters import WithTokens
@@ -19,6 +20,7 @@ from schema.ids import global_id
 from schema.money import at_token_places
 from schema.pages import LOTS, After, Connection, First, moment_cursor, page_of, page_size, read_moment
 from schema.scope import organization_of
+from schema.tolls import HISTORY_UNITS
 from schema.wallets import wallet_of
 
 
@@ -122,7 +124,7 @@ class ExplanationQueries:
     @strawberry.field(
         description="Why a wallet has the available tokens it has, now or at a past instant. Null when it is not the "
         "caller's.",
-        directives=requires(Permission.TOKENS_VIEW),
+        directives=[*requires(Permission.TOKENS_VIEW), *costs(HISTORY_UNITS)],
     )
     async def explain_balance(
         self,

@@ -18,10 +18,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from models.database import DatabaseBusy, connection
 from models.history import EntryFilter, read_entries
-from models.wallets import EntryView, read_wallet
+from models.wallets import EntryView, WalletView, read_wallet
 from rules.permissions import Permission
 from rules.spreadsheets import csv_line
-from schema.authentication import Doorkeeper
+from schema.authentication import Doorkeeper, too_much
 from schema.context import Context
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.view import RequestRefused
@@ -29,6 +29,7 @@ from schema.enums import EntryKind
 from schema.filters import entry_filter
 from schema.ids import global_id, read_id
 from schema.scalars import read_time, show_time
+from schema.tolls import EXPORT_UNITS
 
 PATH = "/exports/entries.csv"
 PAGE_ROWS = 500
@@ -82,21 +83,24 @@ class Exports:
         """The wanted entries of a wallet the caller may see; another one is not found."""
         try:
             context = await self.doorkeeper.context_of(request)
+            await _pays(context, EXPORT_UNITS)
             if context.actor is None:
                 return _problem(401, ErrorCode.UNAUTHENTICATED, "Sign in first.")
             wanted = wanted_from(request.query_params)
-            wallet_id = await _wallet_to_see(context, request.query_params.get("organizationId"))
-            if wallet_id is None:
+            wallet = await _wallet_to_see(context, request.query_params.get("organizationId"))
+            if wallet is None:
                 return _problem(404, ErrorCode.NOT_FOUND, "There is no such wallet.")
-            first = await _page(wallet_id, wanted, None)
+            # Whoever is being sent the file can no longer be told that it was too much, so all of it is paid for now.
+            await _pays(context, EXPORT_UNITS * (wallet.entry_sequence // PAGE_ROWS))
+            first = await _page(wallet.id, wanted, None)
         except RequestRefused as refused:
-            return _problem(refused.status, ErrorCode.UNAUTHENTICATED, refused.message)
+            return _problem(refused.status, refused.code, refused.message, refused.headers)
         except GraphQLError as bad:
             return _problem(400, ErrorCode.BAD_USER_INPUT, bad.message, field=(bad.extensions or {}).get("field"))
         except DatabaseBusy:
             return _problem(503, ErrorCode.UNAVAILABLE, "Too busy; ask again in a moment.", {"retry-after": "1"})
         return StreamingResponse(
-            _lines(wallet_id, wanted, first),
+            _lines(wallet.id, wanted, first),
             media_type="text/csv; charset=utf-8; header=present",
             headers={"content-disposition": 'attachment; filename="entries.csv"'},
         )
@@ -136,7 +140,14 @@ def _moment(query: QueryParams, name: str) -> datetime | None:
         raise _bad(bad.message, name) from None
 
 
-async def _wallet_to_see(context: Context, organization_id: str | None) -> UUID | None:
+async def _pays(context: Context, units: int) -> None:
+    """Raises RequestRefused with 429 when the caller has too few units left."""
+    unpaid = await context.product.tolls.charge(context, units)
+    if unpaid is not None:
+        raise too_much(unpaid)
+
+
+async def _wallet_to_see(context: Context, organization_id: str | None) -> WalletView | None:
     actor = context.caller()
     if Permission.TOKENS_VIEW not in actor.permissions:
         return None
@@ -144,8 +155,7 @@ async def _wallet_to_see(context: Context, organization_id: str | None) -> UUID 
     if owner is None or not actor.may_see(owner):
         return None
     async with connection() as db:
-        wallet = await read_wallet(db, owner, at=context.now)
-    return None if wallet is None else wallet.id
+        return await read_wallet(db, owner, at=context.now)
 
 
 async def _page(wallet_id: UUID, wanted: EntryFilter | None, before: int | None) -> list[EntryView]:

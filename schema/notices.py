@@ -15,6 +15,7 @@ from models.notices import NoticeView, count_unread, mark_read, notices_by_id, r
 from models.topics import Topic
 from rules.permissions import Permission
 from schema.context import Info
+from schema.edge.costs import sized
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.enums import NoticeKind
@@ -142,7 +143,7 @@ class NoticeQueries:
 class NoticeMutations:
     @strawberry.mutation(
         description="Mark notices as read, for everybody in the organization. When one is not found, none is marked.",
-        directives=requires(Permission.TOKENS_VIEW),
+        directives=[*requires(Permission.TOKENS_VIEW), *sized("input.noticeIds")],
     )
     async def mark_notices_read(
         self,

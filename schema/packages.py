@@ -10,11 +10,13 @@ from models.packages import PackageView, packages_on_sale, read_package
 from models.volume import ScheduleView, read_schedule
 from rules.permissions import Permission
 from schema.context import Info
+from schema.edge.costs import costs
 from schema.edge.permissions import Need, forbidden, public
 from schema.enums import TierMode
 from schema.ids import global_id, read_id
 from schema.money import Money, UnitPrice, at_token_places, money
 from schema.nodes import Node
+from schema.tolls import LIST_UNITS
 
 
 @strawberry.type(description="One tier: up to a number of tokens, that number included.")
@@ -102,7 +104,7 @@ class PackageQueries:
     @strawberry.field(
         description="The packages on sale, in the shop's order, at most 200. With the withdrawn ones at most 500, for "
         "those with CATALOG_MANAGE.",
-        directives=public(),
+        directives=[*public(), *costs(LIST_UNITS)],
     )
     async def token_packages(
         self,

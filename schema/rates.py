@@ -13,6 +13,7 @@ from rules.permissions import Permission
 from rules.rates import OPERATION_LENGTH_MAX, is_operation
 from schema.catalogue import keeper
 from schema.context import Info
+from schema.edge.costs import costs, sized
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.money import at_token_places
@@ -20,6 +21,7 @@ from schema.nodes import Node
 from schema.problems import InvalidRate, InvalidUnits, OperationNotFound, WalletNotFound
 from schema.scalars import clean_text
 from schema.scope import wallet_owner
+from schema.tolls import LIST_UNITS
 
 ITEMS_MAX = 100
 UNIT_MAX = 50
@@ -127,7 +129,7 @@ def operation_name(text: str) -> str:
 class RateQueries:
     @strawberry.field(
         description="What operations cost in tokens now, by name; at most 1,000.",
-        directives=requires(Permission.TOKENS_VIEW),
+        directives=[*requires(Permission.TOKENS_VIEW), *costs(LIST_UNITS)],
     )
     async def rate_card(self) -> list[TokenRate]:
         async with connection() as db:
@@ -135,7 +137,7 @@ class RateQueries:
 
     @strawberry.field(
         description="What operations would cost now, each and together, and whether the wallet has it.",
-        directives=requires(Permission.TOKENS_VIEW),
+        directives=[*requires(Permission.TOKENS_VIEW), *sized("items")],
     )
     async def estimate_cost(
         self,

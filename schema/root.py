@@ -18,7 +18,7 @@ from schema.buying import BuyingMutations
 from schema.catalogue import CatalogueMutations
 from schema.context import Info
 from schema.coupons import CouponMutations, CouponQueries
-from schema.edge.costs import Toll
+from schema.edge.costs import Toll, sized
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import requires
 from schema.edge.schema import EdgeSchema, build_schema, utc_now
@@ -78,7 +78,7 @@ class Query(
 
     @strawberry.field(
         description="Up to 100 things by their global ids, in that order; null for each that is not found.",
-        directives=requires(Permission.TOKENS_VIEW),
+        directives=[*requires(Permission.TOKENS_VIEW), *sized("ids")],
     )
     async def nodes(
         self, info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="The global ids.")]

@@ -16,17 +16,17 @@ from models.failpoints import failpoint
 from models.gateway_events import StoredEvent, store_event
 from models.invoices import read_document
 from rules.permissions import Permission
-from schema.authentication import Doorkeeper
+from schema.authentication import Doorkeeper, too_much
 from schema.context import Product
 from schema.edge.view import RequestRefused
 from schema.exports import PATH as ENTRIES_CSV
 from schema.exports import Exports
 from schema.invoices import visible_invoice
+from schema.tolls import INVOICE_UNITS
 
 VERSION = "0.1.0"
 FRESH_SECONDS = 2.0
 # A document is as much to send as a page of a list.
-INVOICE_UNITS = 20
 READY = (
     "SELECT current_setting('synchronous_commit') AS durable, to_regclass('token_purchases') IS NOT NULL AS migrated"
 )
@@ -75,10 +75,10 @@ class Routes:
         """The PDF of an invoice for whoever may see it; not yours is not found."""
         try:
             context = await self.doorkeeper.context_of(request)
+            if (unpaid := await self.product.tolls.charge(context, INVOICE_UNITS)) is not None:
+                raise too_much(unpaid)
         except RequestRefused as refused:
             return _problem(refused.status, refused.message, refused.headers)
-        if (unpaid := await self.product.tolls.charge(context, INVOICE_UNITS)) is not None:
-            return _problem(429, unpaid.message, {"retry-after": str((unpaid.extensions or {})["retryAfter"])})
         if context.actor is None:
             return _problem(401, "Sign in first.")
         number = request.path_params["number"]

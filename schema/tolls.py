@@ -17,6 +17,12 @@ from rules.allowances import Allowance, network_of, seconds_left
 from schema.edge.masking import ErrorCode, public_error
 
 BAD_CREDENTIAL_UNITS = 10
+# A list that comes whole, and numbers that are worked out from a wallet's whole history.
+LIST_UNITS = 100
+HISTORY_UNITS = 20
+INVOICE_UNITS = 20
+# For each 500 entries that the wallet has, whichever of them are wanted.
+EXPORT_UNITS = 20
 
 
 class Payer(Protocol):
@@ -56,8 +62,12 @@ class Tolls:
 
     async def charge_bad_credential(self, address: str | None, *, at: datetime) -> GraphQLError | None:
         """As `charge`, for somebody whose credential is not good."""
-        taken = await self.allowances.take(BAD_CREDENTIAL_UNITS, self._of_address(address), at=at)
-        return self._refusal(taken, at)
+        allowances = self._of_address(address)
+        short = await self.allowances.take(BAD_CREDENTIAL_UNITS, allowances, at=at)
+        if short is not None:
+            # The few units that are left would let credentials be tried for nothing.
+            self.allowances.forfeit(short, at=at)
+        return self._refusal(short, at)
 
     def turned_away(self, address: str | None, *, at: datetime) -> GraphQLError | None:
         """The refusal of an address that is known to have nothing left. Asks nobody."""

@@ -24,6 +24,7 @@ from models.wallets import (
 from rules.permissions import Permission
 from schema.balances import AsOf, WalletBalance, read_instant
 from schema.context import Info
+from schema.edge.costs import costs
 from schema.edge.permissions import requires
 from schema.entries import Lot, WalletEntry
 from schema.enums import PurchaseStatus
@@ -66,6 +67,7 @@ from schema.pages import (
 from schema.payment_methods import PaymentMethod
 from schema.purchases import Purchase, purchases_of
 from schema.scope import organization_of
+from schema.tolls import HISTORY_UNITS
 
 
 @strawberry.enum(description="Whether a wallet may be used.")
@@ -158,7 +160,8 @@ class Wallet(Node):
         return money(self.available * self.price_per_token, self.currency_code)
 
     @strawberry.field(
-        description="What it held at an instant: the present numbers, or those that were answered at a past instant."
+        description="What it held at an instant: the present numbers, or those that were answered at a past instant.",
+        directives=costs(HISTORY_UNITS),
     )
     async def balance(self, info: Info, as_of: AsOf = None) -> WalletBalance:
         instant = self.at if as_of is None else read_instant(info, as_of)

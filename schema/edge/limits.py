@@ -7,12 +7,14 @@ directives, root fields, fields asked for repeatedly, and the list items the ans
 operation uses are expanded as well, since the standard rules would compare their fields too. What an operation costs
 its caller (see `costs`) is added up on the same walk.
 
-Introspection has no depth and no cost here; graphql-core bounds it by itself. Whether the document is valid, and who
-may run it, are questions for `validation` and `permissions`.
+Introspection has no depth here, since graphql-core bounds it by itself, but only for a document in which nothing is
+asked for twice: so it may have no aliases, and it has a price. Whether a document is valid, and who may run it, are
+questions for `validation` and `permissions`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from graphql import (
     DocumentNode,
@@ -21,10 +23,13 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLArgument,
     GraphQLError,
+    GraphQLField,
     GraphQLNamedType,
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     ValueNode,
@@ -37,7 +42,13 @@ from schema.edge.masking import ErrorCode, public_error
 
 PAGE_ARGUMENTS = ("first", "last")
 SATURATED = 1_000_000_000
+INTROSPECTION = ("__schema", "__type")
+INTROSPECTION_UNITS = 500
+MEASURED = ("selections", "depth", "root_fields", "aliases", "introspection_aliases", "directives", "repeats")
+# By name what was sent, or the default as it is written.
 Variables = Mapping[str, object]
+# A type and one of its fields.
+FieldName: TypeAlias = tuple[str, str]
 _Root = OperationDefinitionNode | FragmentDefinitionNode
 
 
@@ -57,6 +68,7 @@ class Limits:
     depth: int = 8
     root_fields: int = 20
     aliases: int = 15
+    introspection_aliases: int = 0
     directives: int = 50
     selections: int = 500
     repeats: int = 100
@@ -84,14 +96,26 @@ class Weight:
     excess: GraphQLError | None
 
 
-NO_SURCHARGES: Mapping[tuple[str, str], int] = {}
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What fields cost beside the pages they ask for.
+
+    surcharges  units that a field adds.
+    sizes       where a field's list stands whose length is its size: the argument, and the way into it.
+    """
+
+    surcharges: Mapping[FieldName, int] = field(default_factory=dict)
+    sizes: Mapping[FieldName, tuple[str, ...]] = field(default_factory=dict)
+
+
+NO_TARIFF = Tariff()
 
 
 def measure(
     document: DocumentNode,
     schema: GraphQLSchema,
     limits: Limits,
-    surcharges: Mapping[tuple[str, str], int] = NO_SURCHARGES,
+    tariff: Tariff = NO_TARIFF,
 ) -> Measure:
     """Measure all operations of a document, before it is known to be valid. Takes at most 30 × 500 steps.
 
@@ -110,7 +134,7 @@ def measure(
         if isinstance(root, FragmentDefinitionNode) and root.name.value in expanded:
             continue
         expansion = _Expansion(
-            schema=schema, limits=limits, fragments=fragments, variables=_defaults(root), surcharges=surcharges
+            schema=schema, limits=limits, fragments=fragments, variables=_defaults(root), tariff=tariff
         )
         excess = expansion.run(root)
         expanded |= expansion.expanded
@@ -131,12 +155,12 @@ def weigh(
     schema: GraphQLSchema,
     limits: Limits,
     variables: Variables,
-    surcharges: Mapping[tuple[str, str], int] = NO_SURCHARGES,
+    tariff: Tariff = NO_TARIFF,
 ) -> Weight:
     """What an operation costs whose page sizes are variables, with those it was sent with."""
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     values = {**_defaults(operation), **variables}
-    expansion = _Expansion(schema=schema, limits=limits, fragments=fragments, variables=values, surcharges=surcharges)
+    expansion = _Expansion(schema=schema, limits=limits, fragments=fragments, variables=values, tariff=tariff)
     expansion.run(operation)
     return Weight(expansion.units, _excess("cost", limits) if expansion.cost > limits.cost else None)
 
@@ -169,10 +193,11 @@ class _Expansion:
     limits: Limits
     fragments: Mapping[str, FragmentDefinitionNode]
     variables: Variables
-    surcharges: Mapping[tuple[str, str], int]
+    tariff: Tariff
     depth: int = 0
     root_fields: int = 0
     aliases: int = 0
+    introspection_aliases: int = 0
     directives: int = 0
     selections: int = 0
     repeats: int = 0
@@ -206,7 +231,7 @@ class _Expansion:
         return None
 
     def _passed(self) -> str | None:
-        for name in ("selections", "depth", "root_fields", "aliases", "directives", "repeats"):
+        for name in MEASURED:
             if getattr(self, name) > getattr(self.limits, name):
                 return name
         return None
@@ -217,15 +242,15 @@ class _Expansion:
         self.root_fields += step.depth == 0
         self.repeats += response_name in step.place.children
         place = step.place.children.setdefault(response_name, _Place())
-        introspects = step.introspects or node.name.value in ("__schema", "__type")
+        introspects = step.introspects or node.name.value in INTROSPECTION
+        self.introspection_aliases += introspects and node.alias is not None
         depth = step.depth + (not step.introspects)
         self.depth = max(self.depth, depth)
-        parent = step.parent
-        if parent is not None:
-            self.surcharge += self.surcharges.get((parent.name, node.name.value), 0)
-        definition = self.schema.get_field(parent, node.name.value) if is_composite_type(parent) else None
+        name = (step.parent.name if step.parent else "", node.name.value)
+        self.surcharge += self.tariff.surcharges.get(name, INTROSPECTION_UNITS if name[1] in INTROSPECTION else 0)
+        definition = self.schema.get_field(step.parent, node.name.value) if is_composite_type(step.parent) else None
         page = step.page
-        if not introspects and (size := self._page_size(node, definition.args if definition else {})) is not None:
+        if not introspects and (size := self._size(node, name, definition)) is not None:
             page = min(SATURATED, page * size)
             self.cost = min(SATURATED, self.cost + page)
         if node.selection_set:
@@ -255,6 +280,26 @@ class _Expansion:
             return self.schema.get_type(root.type_condition.name.value)
         return self.schema.get_root_type(root.operation)
 
+    def _size(self, node: FieldNode, name: FieldName, definition: GraphQLField | None) -> int | None:
+        """The items this field may hold, or None when it is no list that is measured."""
+        way = self.tariff.sizes.get(name)
+        if way is None:
+            return self._page_size(node, definition.args if definition else {})
+        given = {argument.name.value: argument.value for argument in node.arguments or ()}
+        return self._length(given.get(way[0]), way[1:])
+
+    def _length(self, value: object, way: tuple[str, ...]) -> int:
+        """How long the list is that stands there, by what is written and what was sent; anything else is one item."""
+        if isinstance(value, VariableNode):
+            self.page_variables.add(value.name.value)
+            return self._length(self.variables.get(value.name.value), way)
+        if not way:
+            items = value.values if isinstance(value, ListValueNode) else value
+            return len(items) if isinstance(items, list | tuple) else 1
+        if isinstance(value, ObjectValueNode):
+            value = {part.name.value: part.value for part in value.fields}
+        return self._length(value.get(way[0]), way[1:]) if isinstance(value, dict) else 1
+
     def _page_size(self, node: FieldNode, arguments: Mapping[str, GraphQLArgument]) -> int | None:
         """The items one page of this field may hold, or None when it takes no page size."""
         given = {argument.name.value: argument.value for argument in node.arguments or ()}
@@ -268,7 +313,8 @@ class _Expansion:
         if isinstance(node, VariableNode):
             self.page_variables.add(node.name.value)
             if node.name.value in self.variables:
-                return _whole(self.variables[node.name.value])
+                sent = self.variables[node.name.value]
+                return _literal(sent) if isinstance(sent, ValueNode) else _whole(sent)
         elif node is not None:
             return _literal(node)
         return _whole(argument.default_value) if argument is not None else None
@@ -276,7 +322,7 @@ class _Expansion:
 
 def _defaults(root: _Root) -> dict[str, object]:
     return {
-        definition.variable.name.value: _literal(definition.default_value)
+        definition.variable.name.value: definition.default_value
         for definition in root.variable_definitions or ()
         if definition.default_value is not None
     }
@@ -289,7 +335,8 @@ def _literal(node: ValueNode) -> int | None:
 
 
 def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) else None
+    """A page size as GraphQL reads it: 100.0 is a hundred."""
+    return int(value) if isinstance(value, int | float) and value == value // 1 else None
 
 
 def _excess(name: str, limits: Limits) -> GraphQLError:

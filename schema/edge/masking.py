@@ -29,6 +29,7 @@ PATH_LENGTH_MAX = 10
 REQUEST_ERRORS = (GraphQLError, MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
 
 BUSY_MESSAGE = "Too busy right now; nothing has happened. Try again in a moment."
+BUSY_SECONDS = 1
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +93,10 @@ def _busy(error: GraphQLError) -> GraphQLError:
     if not isinstance(error.original_error, DatabaseBusy):
         return error
     return GraphQLError(
-        BUSY_MESSAGE, nodes=error.nodes, path=error.path, extensions={"code": str(ErrorCode.UNAVAILABLE)}
+        BUSY_MESSAGE,
+        nodes=error.nodes,
+        path=error.path,
+        extensions={"code": str(ErrorCode.UNAVAILABLE), "retryAfter": BUSY_SECONDS},
     )
 
 

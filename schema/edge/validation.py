@@ -32,8 +32,8 @@ from strawberry.types import ExecutionContext
 from strawberry.types.execution import StreamExecutionResult
 from strawberry.types.graphql import OperationType
 
-from schema.edge.costs import REFUSED_UNITS, Surcharges, Toll, surcharges
-from schema.edge.limits import Limits, Measure, measure, weigh
+from schema.edge.costs import REFUSED_UNITS, Toll, tariff_of
+from schema.edge.limits import NO_TARIFF, Limits, Measure, Tariff, measure, weigh
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.permissions import Guards, Need, OperationContext, has_expired, refusals, unauthenticated
 from schema.edge.plans import Plans
@@ -88,7 +88,7 @@ class Desk:
         self._trusted_documents: dict[str, DocumentNode] = {}
         self._trusted_verdicts: dict[int, Verdict] = {}
         self._guards: Guards | None = None
-        self._surcharges: Surcharges = {}
+        self._tariff: Tariff | None = None
 
     def trust(self, schema: GraphQLSchema) -> None:
         """Every document of the manifest is judged. Raises ManifestRefused with a line for each that does not pass."""
@@ -151,7 +151,7 @@ class Desk:
             schema=schema,
             limits=self.limits,
             variables=operation.variables or {},
-            surcharges=self._surcharges,
+            tariff=self._tariff or NO_TARIFF,
         )
         return Judgement([], weight.units) if weight.excess is None else _refused(weight.excess)
 
@@ -171,8 +171,8 @@ class Desk:
         return self._verdicts.put(id(document), self._judge(schema, document), weight)
 
     def _judge(self, schema: GraphQLSchema, document: DocumentNode) -> Verdict:
-        self._surcharges = self._surcharges or surcharges(schema)
-        measured = measure(document, schema, self.limits, self._surcharges)
+        self._tariff = self._tariff or tariff_of(schema)
+        measured = measure(document, schema, self.limits, self._tariff)
         if measured.excess is not None:
             return Verdict(document, (measured.excess,), measured, {}, {}, None)
         errors = validate(
@@ -211,8 +211,9 @@ class JudgeFirst(SchemaExtension):
         self._desk = desk
         self._toll = toll
         self._untrusted: GraphQLError | None = None
+        self._is_judged = False
 
-    def on_operation(self) -> Iterator[None]:
+    async def on_operation(self) -> AsyncIterator[None]:
         operation = self.execution_context
         operation.parse_options["max_tokens"] = self._desk.limits.tokens
         operation.context = operation.context.for_operation()
@@ -220,7 +221,12 @@ class JudgeFirst(SchemaExtension):
         if self._untrusted is not None:
             # What is said from here goes to the caller on every transport, but only while there is a document.
             operation.graphql_document, operation._provided_operation_name = NOTHING, None
-        yield
+        try:
+            yield
+        finally:
+            # What cannot be parsed never comes to be judged, but it was read.
+            if not self._is_judged:
+                await self._charge(REFUSED_UNITS)
 
     def on_parse(self) -> Iterator[None]:
         # What cannot be parsed is left to Strawberry, which fails over it again in the place where it is caught.
@@ -230,13 +236,17 @@ class JudgeFirst(SchemaExtension):
         yield
 
     async def on_validate(self) -> AsyncIterator[None]:
+        self._is_judged = True
         if self._untrusted is not None:
             judgement = _refused(self._untrusted)
         else:
             judgement = self._desk.judge(self.execution_context)
-        unpaid = None if self._toll is None else await self._toll(self.execution_context.context, judgement.units)
+        unpaid = await self._charge(judgement.units)
         self.execution_context.pre_execution_errors = judgement.errors if unpaid is None else [unpaid]
         yield
+
+    async def _charge(self, units: int) -> GraphQLError | None:
+        return None if self._toll is None else await self._toll(self.execution_context.context, units)
 
     def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
         # A subscription outlives the decision to run it, so an event for an expired session is withheld.

@@ -6,18 +6,25 @@ import asyncpg
 import httpx2
 import pytest
 
-from tests.builders import Member, a_member, a_program, an_organization, gives
+from tests.builders import Member, Organization, a_member, a_program, an_organization, gives
 from tests.schema.clients.sockets import opened
 from tests.schema.clients.streams import stream
 from tests.simulators.world import World
 
 WALLET = "{ wallet { available } }"
 SPEND = """mutation ($key: String!) { spendTokens(input: { tokens: "1", idempotencyKey: $key }) { __typename } }"""
+BATCH = """mutation ($input: SpendTokensBatchInput!) { answer: spendTokensBatch(input: $input) {
+  ... on SpendTokensBatchSuccess { spent } } }"""
 SIGN_IN = 'signIn(input: { email: "nobody@aurora.example", password: "?" }) { __typename }'
-PACKAGES = "{ tokenPackages { id } }"
+ROLES = "{ roles { role } }"
 # So long that no test lies on the border of two windows.
 WINDOW_MS = 10**12
 JSON, RESPONSE = "application/json", "application/graphql-response+json"
+
+
+def ones(count: int) -> list[dict[str, str]]:
+    """So many spends of one token."""
+    return [{"tokens": "1", "idempotencyKey": f"one of {count}: {number}"} for number in range(count)]
 
 
 def limited(**settings: object) -> pytest.MarkDecorator:
@@ -141,12 +148,12 @@ async def test_every_transport_counts(world: World) -> None:
 async def test_sign_ins_cost_much_and_are_counted_by_alias(world: World) -> None:
     assert await let_through(world, 1, f"mutation {{ a: {SIGN_IN} b: {SIGN_IN} }}") == 1  # 2002 of 2500
     assert await let_through(world, 1, f"mutation {{ {SIGN_IN} }}") == 0
-    assert await let_through(world, 600, PACKAGES) == 498
+    assert await let_through(world, 600, ROLES) == 498
 
 
 @limited(rate_limit_address_units=10)
 async def test_nobody_chooses_their_own_address(world: World) -> None:
-    answers = [await asks(world, PACKAGES, address=f"192.0.2.{number}") for number in range(12)]
+    answers = [await asks(world, ROLES, address=f"192.0.2.{number}") for number in range(12)]
 
     assert [is_limited(answer) for answer in answers] == [False] * 10 + [True] * 2
     assert answers[-1].json()["errors"][0]["extensions"]["limit"] == "address"
@@ -154,13 +161,13 @@ async def test_nobody_chooses_their_own_address(world: World) -> None:
 
 @limited(rate_limit_address_units=10, trusted_proxies="127.0.0.1, 10.0.0.0/8")
 async def test_a_trusted_proxy_tells_whose_address_it_is(world: World) -> None:
-    assert await let_through(world, 12, PACKAGES, address="192.0.2.1") == 10
+    assert await let_through(world, 12, ROLES, address="192.0.2.1") == 10
     # What a client writes there itself stands before what the proxies add.
-    assert await let_through(world, 2, PACKAGES, address="198.51.100.9, 192.0.2.1, 10.1.2.3") == 0
-    assert await let_through(world, 2, PACKAGES, address="192.0.2.2") == 2
+    assert await let_through(world, 2, ROLES, address="198.51.100.9, 192.0.2.1, 10.1.2.3") == 0
+    assert await let_through(world, 2, ROLES, address="192.0.2.2") == 2
     # One IPv6 customer has a whole network.
-    assert await let_through(world, 6, PACKAGES, address="2001:db8::1") == 6
-    assert await let_through(world, 6, PACKAGES, address="2001:db8::2") == 4
+    assert await let_through(world, 6, ROLES, address="2001:db8::1") == 6
+    assert await let_through(world, 6, ROLES, address="2001:db8::2") == 4
 
 
 @limited(rate_limit_address_units=35)
@@ -169,7 +176,7 @@ async def test_bad_credentials_cost_their_address_and_then_nobody_looks_at_them_
     program = await a_program(await an_organization())
     forged = Member(program.id, "", None, (), access_token=f"scrip_{'0' * 32}_{'A' * 43}")
 
-    # when: three cost 30 of 35, the fourth cannot be paid for
+    # when: three cost 30 of 35, and the fourth the rest, or it could be tried again and again for nothing
     statuses = [(await asks(world, WALLET, forged)).status_code for _ in range(4)]
     rest = await let_through(world, 10, WALLET, program)
     turned_away = await asks(world, WALLET, forged)
@@ -178,7 +185,7 @@ async def test_bad_credentials_cost_their_address_and_then_nobody_looks_at_them_
     )
 
     # then
-    assert (statuses, rest) == ([401, 401, 401, 429], 5)
+    assert (statuses, rest) == ([401, 401, 401, 429], 0)
     assert is_limited(turned_away)
     assert int(turned_away.headers["retry-after"]) == turned_away.json()["errors"][0]["extensions"]["retryAfter"]
     assert invoice.status_code == 429
@@ -194,6 +201,71 @@ async def test_invoices_as_pdf_cost_something_too(world: World) -> None:
     assert [answer.status_code for answer in answers] == [404, 404, 429]
     assert int(answers[-1].headers["retry-after"]) > 0
     assert await let_through(world, 12, WALLET, program) == 10
+
+
+EXPORT = "/exports/entries.csv?organizationId="
+
+
+@limited(rate_limit_caller_units=50)
+async def test_an_export_costs_twenty_and_twenty_more_for_each_500_entries_there_are(world: World) -> None:
+    # given a history of 1,001 entries, and a short one
+    aurora, boreal = await an_organization(), await an_organization()
+    await gives(aurora, "1000")
+    program, other = await a_program(aurora), await a_program(boreal)
+    await world.data(BATCH, await a_member(aurora), input={"spends": ones(1_000)})
+    await gives(boreal, "1")
+
+    async def exports(caller: Member, owner: Organization) -> httpx2.Response:
+        headers = {"authorization": f"Bearer {caller.access_token}"}
+        return await world.http.get(f"{world.url}{EXPORT}{owner.global_id}", headers=headers)
+
+    # when
+    long, short = await exports(program, aurora), [await exports(other, boreal) for _ in range(3)]
+
+    # then: 20 of 50 are gone, 40 more are not there
+    assert (long.status_code, long.json()["error"]["code"]) == (429, "RATE_LIMITED")
+    assert int(long.headers["retry-after"]) > 0
+    assert await let_through(world, 40, WALLET, program) == 30
+    assert [answer.status_code for answer in short] == [200, 200, 429]
+
+
+@limited(rate_limit_address_units=10, trusted_proxies="127.0.0.1")
+async def test_an_address_that_has_used_up_everything_is_told_so_by_an_export_too(world: World) -> None:
+    program = await a_program(await an_organization())
+    assert await let_through(world, 10, ROLES) == 10
+
+    answer = await world.http.get(
+        f"{world.url}/exports/entries.csv", headers={"authorization": f"Bearer {program.access_token}"}
+    )
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "RATE_LIMITED")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+@limited(rate_limit_caller_units=1_100)
+async def test_a_batch_costs_what_its_spends_would_one_by_one(world: World) -> None:
+    aurora = await an_organization()
+    ada = await a_member(aurora)
+    await gives(aurora, "5000")
+
+    first = await asks(world, BATCH, ada, input={"spends": ones(1_000)})
+    second = await asks(world, BATCH, ada, input={"spends": ones(100)})
+
+    assert first.json()["data"]["answer"]["spent"] == 1_000
+    assert is_limited(second)
+    assert await let_through(world, 100, WALLET, ada) == 99
+
+
+@limited(rate_limit_caller_units=10)
+@pytest.mark.parametrize("body", [{"query": "{ wallet {"}, {"query": ""}, {"query": "{ nothing { here } }"}, {}])
+async def test_what_cannot_be_read_costs_one(world: World, body: dict[str, str]) -> None:
+    program = await a_program(await an_organization())
+    headers = {"authorization": f"Bearer {program.access_token}"}
+
+    answers = [await world.http.post(f"{world.url}/graphql", json=body, headers=headers) for _ in range(4)]
+
+    assert all("errors" in answer.json() for answer in answers)
+    assert await let_through(world, 10, WALLET, program) == 6
 
 
 @limited(rate_limit_caller_units=0, rate_limit_tenant_units=0, rate_limit_address_units=0)

@@ -186,6 +186,22 @@ async def test_a_fragment_cycle_is_reported_as_one() -> None:
     assert problems(result) == [{"code": "GRAPHQL_VALIDATION_FAILED"}]
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{a: __schema{types{name}}}",
+        "{__schema{a: types{name}}}",
+        '{__type(name: "Query"){fields{a: args{name}}}}',
+        "{__schema{...S}} fragment S on __Schema{types{n: name}}",
+    ],
+)
+async def test_introspection_has_no_aliases_or_it_could_be_asked_for_many_times_at_once(document: str) -> None:
+    result = await harbour_schema().execute(document, context_value=Context())
+
+    (problem,) = problems(result)
+    assert (problem["code"], problem["limit"]) == ("QUERY_TOO_COMPLEX", "introspection_aliases")
+
+
 async def test_the_introspection_query_of_the_tools_fits() -> None:
     query = get_introspection_query(specified_by_url=True, directive_is_repeatable=True, schema_description=True)
 
