@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from embedded.web import WEB, node_executable
+from models.database import connection
 from schema.pages import FEED, sequence_cursor
 from tests.builders import Member, Organization, a_member, a_payment_method, an_organization, gives
 from tests.schema.clients.scene import a_scene
@@ -184,6 +185,16 @@ async def test_the_wallet_of_others_and_a_forgotten_place_are_errors(world: Worl
     assert (foreign, foreign_purchase, unknown, own) == (["NOT_FOUND"], ["NOT_FOUND"], ["CURSOR_UNKNOWN"], [1])
 
 
+async def everything_is_told(world: World) -> None:
+    """Whoever watches from here on hears of nothing that is over already."""
+    async with asyncio.timeout(20), connection() as db:
+        while True:
+            (row,) = await db.fetch("SELECT max(seq) AS newest, (SELECT count(*) FROM outbox) AS waiting FROM feed")
+            if row["waiting"] == 0 and world.product.hub.head >= (row["newest"] or 0):
+                return
+            await asyncio.sleep(0.02)
+
+
 async def test_a_purchase_tells_each_of_its_steps_and_ends(world: World) -> None:
     # given: a payment that the gateway captures a moment later
     aurora, ada, token = await aurora_and_ada(world)
@@ -191,6 +202,7 @@ async def test_a_purchase_tells_each_of_its_steps_and_ends(world: World) -> None
     bought = await world.buys(ada, tokens="10", idempotencyKey="watched")
     purchase_id = bought["purchase"]["id"]
     assert bought["purchase"]["status"] == "REQUIRES_ACTION"
+    await everything_is_told(world)
 
     async with opened(world.url, token) as socket:
         await socket.subscribe(PROGRESS, id=purchase_id)
