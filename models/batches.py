@@ -28,16 +28,19 @@ class _Undone(Exception):
         self.answers = answers
 
 
-async def spend_all_or_nothing(orders: Sequence[SpendOrder], *, at: datetime) -> list[Answer]:
+async def spend_all_or_nothing(
+    orders: Sequence[SpendOrder], *, at: datetime, positions: Sequence[int] | None = None
+) -> list[Answer]:
     """Either every order is spent, or none is and every answer is a refusal. The answers are in the orders' order.
 
-    Orders whose keys were used before count as what they were answered then. `at` is now, UTC.
+    Orders whose keys were used before count as what they were answered then. `at` is now, UTC; `positions` are those
+    that the caller knows the orders by, when there were others between them.
     """
-    answers = await retrying(lambda: _decide(orders, at))
-    return [answers[place] for place in range(len(orders))]
+    told = await retrying(lambda: _decide(orders, at, positions or range(len(orders))))
+    return [told[place] for place in range(len(orders))]
 
 
-async def _decide(orders: Sequence[SpendOrder], at: datetime) -> dict[int, Answer]:
+async def _decide(orders: Sequence[SpendOrder], at: datetime, positions: Sequence[int]) -> dict[int, Answer]:
     places = _by_wallet(orders)
     async with transaction() as db:
         wallets: dict[UUID, LockedWallet] = {}
@@ -51,7 +54,7 @@ async def _decide(orders: Sequence[SpendOrder], at: datetime) -> dict[int, Answe
             return await _spend_all(orders, places, wallets, at)
         except _Undone as undone:
             before = {place for place, order in enumerate(orders) if _was_answered(order, wallets)}
-            answers = _refused(undone.answers, before, len(orders))
+            answers = _refused(undone.answers, before, positions)
             for organization_id, wallet in wallets.items():
                 await _remember_refusals(db, wallet, orders, answers, places[organization_id])
             return answers
@@ -87,7 +90,7 @@ def _was_answered(order: SpendOrder, wallets: Mapping[UUID, LockedWallet]) -> bo
     return wallet is not None and wallet.first_answer_to(order.intention()) is not None
 
 
-def _refused(answers: Mapping[int, Answer], before: Collection[int], count: int) -> dict[int, Answer]:
+def _refused(answers: Mapping[int, Answer], before: Collection[int], positions: Sequence[int]) -> dict[int, Answer]:
     """What each request is told when nothing was spent. What a key had done before stays done, and is told again.
 
     A key that stands twice in the batch was answered by the batch itself, and that was undone.
@@ -95,9 +98,9 @@ def _refused(answers: Mapping[int, Answer], before: Collection[int], count: int)
     first = min(place for place, answer in answers.items() if isinstance(answer, Refusal))
     refusal = answers[first]
     assert isinstance(refusal, Refusal)
-    because = BatchRefused(position=first, because=refusal.code)
+    because = BatchRefused(position=positions[first], because=refusal.code)
     standing = {place: each for place, each in answers.items() if place in before or isinstance(each, Refusal)}
-    return {place: standing.get(place, because) for place in range(count)}
+    return {place: standing.get(place, because) for place in range(len(positions))}
 
 
 async def _remember_refusals(

@@ -7,7 +7,7 @@ remembered like successes, so that whoever was told "no" is never debited later 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
@@ -33,6 +33,10 @@ from rules.budgets import OverBudget, Usage
 from rules.holding import Hold
 from rules.sheet import Movement
 from rules.spending import Decision, Moved, Request
+
+# How much the clocks of two hosts may differ. Somebody who spends what another host has just sold them must not be
+# refused, for that refusal would be remembered.
+CLOCKS_APART_MAX = timedelta(seconds=2)
 
 Outcome: TypeAlias = Booked | Held
 Answer: TypeAlias = Outcome | Refusal
@@ -88,6 +92,7 @@ async def decide_orders(
     wallet = await lock_wallet(db, organization_id, at=at, intentions=intentions, hold_ids=named)
     fresh = _fresh(wallet, orders, intentions)
     allowed = [place for place in fresh if not _is_suspended_for(wallet, orders[place])]
+    at = _instant(wallet, at)
     usage = await _usage(db, wallet, orders, at)
     # When there is nothing to decide nothing is tidied up either: a repeated request writes nothing at all.
     decision = _decide(wallet, [orders[place].request(at) for place in allowed], at, usage)
@@ -99,6 +104,12 @@ async def decide_orders(
         page.answers.append((intentions[place], answer_text(plain)))
     await _write(db, wallet, page, usage)
     return [_told(order, wallet, place, answers, intentions) for place, order in enumerate(orders)]
+
+
+def _instant(wallet: LockedWallet, at: datetime) -> datetime:
+    """`at`, or a moment later: what the host that put in a lot has called now is over, however late our clock is."""
+    begun = [lot.effective_at for lot in wallet.state.lots if at < lot.effective_at <= at + CLOCKS_APART_MAX]
+    return max((at, *begun))
 
 
 def _decide(wallet: LockedWallet, requests: Sequence[Request], at: datetime, usage: Usage) -> Decision:

@@ -104,24 +104,30 @@ class SpendOrder:
 async def spent_before(order: SpendOrder) -> Booked:
     """What an order without a price is told: what its key was answered before. Raises that refusal again,
     IdempotencyConflict, and OperationNotFound when the key is new."""
-    (answer,) = await all_spent_before((order,))
+    (answer,) = await answers_before((order,))
+    answer = answer or unpriced(order)
     if isinstance(answer, Refusal):
         raise answer
     return answer
 
 
-async def all_spent_before(orders: Sequence[SpendOrder]) -> list[Booked | Refusal]:
-    """As `spent_before`, for many orders in one statement and in their order; refusals are answers."""
+def unpriced(order: SpendOrder) -> OperationNotFound:
+    """The refusal of a new order whose operation has no price."""
+    assert order.rated is not None
+    return OperationNotFound(operation=order.rated.operation)
+
+
+async def answers_before(orders: Sequence[SpendOrder]) -> list[Booked | Refusal | None]:
+    """What the orders' keys were answered before, in one statement and in their order; None for a new key."""
     async with connection() as db:
         known = await recall_all(db, [(order.organization_id, order.intention()) for order in orders])
-    return [_spent_before(order, known) for order in orders]
+    return [_answer_before(order, known) for order in orders]
 
 
-def _spent_before(order: SpendOrder, known: Mapping[tuple[UUID, str, str], FirstAnswer]) -> Booked | Refusal:
-    assert order.rated is not None
+def _answer_before(order: SpendOrder, known: Mapping[tuple[UUID, str, str], FirstAnswer]) -> Booked | Refusal | None:
     first = known.get((order.organization_id, OPERATION, order.key))
     if first is None:
-        return OperationNotFound(operation=order.rated.operation)
+        return None
     try:
         return order.told_again(first)
     except Refusal as refusal:

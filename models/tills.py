@@ -7,6 +7,9 @@ is served at once, and nobody ever waits in order to be gathered.
 Waiting is bounded: beyond a number of waiting callers a wallet answers "busy", with the time after which it will
 probably not be. Nothing is decided then, so the same key may come again. Other processes have tills of their own and
 meet these at the wallet's lock; being together changes nobody's answer, only the number of commits.
+
+Batches that are spent together or not at all have a transaction of their own each. Only a few of them are decided at
+once, so that those who wait for a crowded wallet never take the connections of everybody else, and few may wait.
 """
 
 import asyncio
@@ -17,15 +20,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from models.batches import spend_all_or_nothing
 from models.database import DatabaseBusy, retrying, transaction
 from models.deciding import Answer, Order, decide_orders
 from models.errors import Refusal, WalletBusy
+from models.feed import LOST
 from models.outcomes import Booked, Held
+from models.spending import SpendOrder
 
 # How many are decided in one transaction: enough to make the commit cheap, few enough to keep it short.
 TOGETHER_MAX = 256
 WAITING_MAX = 2_000
 WAITING_IN_ALL_MAX = 20_000
+BATCHES_AT_ONCE = 3
+BATCHES_WAITING_MAX = 100
 # Before anything was measured, and the least that is ever told.
 RETRY_MS_MIN = 50
 
@@ -49,12 +57,24 @@ class _Till:
 class Tills:
     """The tills of this process. `transactions` counts what was written together, `answered` who was answered."""
 
-    def __init__(self, *, waiting_max: int = WAITING_MAX, waiting_in_all_max: int = WAITING_IN_ALL_MAX) -> None:
+    def __init__(
+        self,
+        *,
+        waiting_max: int = WAITING_MAX,
+        waiting_in_all_max: int = WAITING_IN_ALL_MAX,
+        batches_waiting_max: int = BATCHES_WAITING_MAX,
+    ) -> None:
         self.transactions = 0
         self.answered = 0
         self.waiting = 0
+        self.batches = 0
         self._waiting_max = waiting_max
         self._waiting_in_all_max = waiting_in_all_max
+        self._batches_waiting_max = batches_waiting_max
+        self._batches_at_once = asyncio.Semaphore(BATCHES_AT_ONCE)
+        # How long a request, and a batch, has lately taken, whosever it was.
+        self._seconds_each = 0.0
+        self._seconds_a_batch = 0.0
         self._tills: dict[UUID, _Till] = {}
 
     async def ask(self, order: Order, *, at: datetime) -> Booked | Held:
@@ -72,6 +92,24 @@ class Tills:
         """The answer of each order, in order; being busy is an answer too. Raises what is not a refusal."""
         return list(await asyncio.gather(*(self._answer(order, at) for order in orders)))
 
+    async def ask_together(
+        self, orders: Sequence[SpendOrder], *, at: datetime, positions: Sequence[int] | None = None
+    ) -> list[Answer]:
+        """As `spend_all_or_nothing`; when too many such batches wait, every answer is that the wallet is busy."""
+        if self.batches >= self._batches_waiting_max:
+            busy = WalletBusy(retry_after_ms=_retry_ms(self._seconds_a_batch, self.batches // BATCHES_AT_ONCE))
+            return [busy] * len(orders)
+        clock = asyncio.get_running_loop().time
+        self.batches += 1
+        try:
+            async with self._batches_at_once:
+                began = clock()
+                answers = await spend_all_or_nothing(orders, at=at, positions=positions)
+                self._seconds_a_batch = clock() - began
+        finally:
+            self.batches -= 1
+        return answers
+
     async def _answer(self, order: Order, at: datetime) -> Answer:
         try:
             return await self._queue(order, at)
@@ -80,10 +118,12 @@ class Tills:
 
     def _queue(self, order: Order, at: datetime) -> "asyncio.Future[Answer]":
         till = self._tills.setdefault(order.organization_id, _Till())
-        if len(till.waiting) >= self._waiting_max or self.waiting >= self._waiting_in_all_max:
+        if len(till.waiting) >= self._waiting_max:
+            raise WalletBusy(retry_after_ms=_retry_ms(till.seconds_each, len(till.waiting)))
+        if self.waiting >= self._waiting_in_all_max:
             if till.serving is None:
                 del self._tills[order.organization_id]
-            raise WalletBusy(retry_after_ms=_retry_ms(till))
+            raise WalletBusy(retry_after_ms=_retry_ms(self._seconds_each, self.waiting))
         waiting = _Waiting(order, at, asyncio.get_running_loop().create_future())
         till.waiting.append(waiting)
         self.waiting += 1
@@ -95,13 +135,22 @@ class Tills:
     async def _serve(self, organization_id: UUID, till: _Till) -> None:
         """Everybody who waits is answered, and whoever comes meanwhile; then the till is closed."""
         clock = asyncio.get_running_loop().time
-        while till.waiting:
-            together = [till.waiting.popleft() for _ in range(min(len(till.waiting), TOGETHER_MAX))]
-            began = clock()
-            await self._decide(organization_id, together)
-            self.waiting -= len(together)
-            till.seconds_each = (clock() - began) / len(together)
-        del self._tills[organization_id]
+        together: list[_Waiting] = []
+        try:
+            while till.waiting:
+                together = [till.waiting.popleft() for _ in range(min(len(till.waiting), TOGETHER_MAX))]
+                began = clock()
+                try:
+                    await self._decide(organization_id, together)
+                finally:
+                    self.waiting -= len(together)
+                self._seconds_each = till.seconds_each = (clock() - began) / len(together)
+        finally:
+            # Whoever ends this from outside ends nobody's waiting for ever: their keys tell them what was decided.
+            self.waiting -= len(till.waiting)
+            for each in (*together, *till.waiting):
+                _fail(each, DatabaseBusy("the till was closed"))
+            del self._tills[organization_id]
 
     async def _decide(self, organization_id: UUID, together: list[_Waiting]) -> None:
         try:
@@ -114,7 +163,7 @@ class Tills:
 
     async def _decide_apart(self, organization_id: UUID, together: list[_Waiting], fault: Exception) -> None:
         """What failed together is tried one by one, so that one order that cannot be written does not fail the rest."""
-        alone = len(together) == 1 or isinstance(fault, DatabaseBusy | Refusal | OSError)
+        alone = len(together) == 1 or isinstance(fault, (DatabaseBusy, Refusal, *LOST))
         for each in together:
             if alone:
                 _fail(each, fault)
@@ -145,6 +194,6 @@ def _fail(waiting: _Waiting, fault: Exception) -> None:
         waiting.answer.set_exception(fault)
 
 
-def _retry_ms(till: _Till) -> int:
-    """When the queue as it is now will probably have been served."""
-    return max(RETRY_MS_MIN, int(till.seconds_each * len(till.waiting) * 1000))
+def _retry_ms(seconds_each: float, waiting: int) -> int:
+    """When so many who wait now will probably have been served."""
+    return max(RETRY_MS_MIN, int(seconds_each * waiting * 1000))

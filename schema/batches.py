@@ -9,13 +9,14 @@ import strawberry
 from graphql import GraphQLError
 
 from models import errors
-from models.batches import BATCH_MAX, spend_all_or_nothing
+from models.batches import BATCH_MAX
 from models.deciding import Answer
 from models.outcomes import Booked
 from models.rates import RateView
-from models.spending import SpendOrder, all_spent_before
+from models.spending import SpendOrder, answers_before, unpriced
 from rules.permissions import Permission
 from schema.context import Info
+from schema.edge.costs import sized
 from schema.edge.permissions import requires
 from schema.problems import InvalidBatch, Problem, TokenSystemDisabled, problem_of
 from schema.rated import rates_for
@@ -96,15 +97,24 @@ def _order_or_refusal(
 
 async def _with_earlier_answers(planned: Sequence[SpendOrder | errors.Refusal]) -> list[SpendOrder | Answer]:
     """Orders without a price are told what their keys were answered before, all of them by one statement."""
-    unpriced = [each for each in planned if isinstance(each, SpendOrder) and each.tokens == 0]
-    told = iter(await all_spent_before(unpriced) if unpriced else ())
-    return [next(told) if isinstance(each, SpendOrder) and each.tokens == 0 else each for each in planned]
+    without = [each for each in planned if isinstance(each, SpendOrder) and each.tokens == 0]
+    told = iter(await answers_before(without) if without else ())
+    return [
+        next(told) or unpriced(each) if isinstance(each, SpendOrder) and each.tokens == 0 else each for each in planned
+    ]
 
 
-async def _decide(info: Info, orders: list[SpendOrder], mode: BatchMode) -> list[Answer]:
-    if mode is BatchMode.ALL_OR_NOTHING:
-        return await spend_all_or_nothing(orders, at=info.context.now)
-    return await info.context.product.tills.ask_all(orders, at=info.context.now)
+async def _decide(info: Info, planned: Sequence[SpendOrder | Answer], mode: BatchMode) -> list[Answer]:
+    """The answers to all of them, those that were known before among them."""
+    orders = {place: each for place, each in enumerate(planned) if isinstance(each, SpendOrder)}
+    tills, at = info.context.product.tills, info.context.now
+    decided: list[Answer] = []
+    if orders and mode is BatchMode.ALL_OR_NOTHING:
+        decided = await tills.ask_together(list(orders.values()), at=at, positions=list(orders))
+    elif orders:
+        decided = await tills.ask_all(list(orders.values()), at=at)
+    answers = dict(zip(orders, decided, strict=True))
+    return [answers[place] if isinstance(each, SpendOrder) else each for place, each in enumerate(planned)]
 
 
 @strawberry.type
@@ -112,7 +122,7 @@ class BatchMutations:
     @strawberry.mutation(
         description="Spend up to 1,000 times in one call, each spend with its own key and answer. Sent again, it "
         "answers with the first answers.",
-        directives=requires(Permission.TOKENS_SPEND),
+        directives=[*requires(Permission.TOKENS_SPEND), *sized("input.spends")],
     )
     async def spend_tokens_batch(
         self, info: Info, input: Annotated[SpendTokensBatchInput, strawberry.argument(description="What is spent.")]
@@ -124,19 +134,22 @@ class BatchMutations:
         read = [_order_or_refusal(info, one, rates, place) for place, one in enumerate(input.spends)]
         planned = await _with_earlier_answers(read)
         if input.mode is BatchMode.ALL_OR_NOTHING and any(isinstance(each, errors.Refusal) for each in planned):
-            answers = _none_of(planned)
+            answers = await _none_of(planned)
         else:
-            orders = [each for each in planned if isinstance(each, SpendOrder)]
-            decided = iter(await _decide(info, orders, input.mode) if orders else ())
-            answers = [next(decided) if isinstance(each, SpendOrder) else each for each in planned]
+            answers = await _decide(info, planned, input.mode)
         keys = [one.idempotency_key.strip() for one in input.spends]
         return SpendTokensBatchSuccess.of(keys, answers)
 
 
-def _none_of(planned: Sequence[SpendOrder | Answer]) -> list[Answer]:
-    """The answers to an all-or-nothing batch with requests that nobody could decide: it was not even begun."""
+async def _none_of(planned: Sequence[SpendOrder | Answer]) -> list[Answer]:
+    """The answers to an all-or-nothing batch with requests that nobody could decide: it was not even begun.
+
+    What a key had done before stays done, and is told again.
+    """
     first = next(place for place, order in enumerate(planned) if isinstance(order, errors.Refusal))
     refusal = planned[first]
     assert isinstance(refusal, errors.Refusal)
     because = errors.BatchRefused(position=first, because=refusal.code)
-    return [because if isinstance(each, SpendOrder) else each for each in planned]
+    orders = [each for each in planned if isinstance(each, SpendOrder)]
+    told = iter(await answers_before(orders) if orders else ())
+    return [next(told) or because if isinstance(each, SpendOrder) else each for each in planned]
