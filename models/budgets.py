@@ -1,7 +1,7 @@
 """Budgets: caps on what a member or an API key uses, checked and counted under the wallet's lock.
 
 Because whoever uses tokens of a wallet holds its lock, a cap is hard however many calls come at once. What was used
-before a budget was set counts too: its first window is worked out from the history.
+before a budget was set counts too: its first windows are worked out from the history.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -32,8 +32,10 @@ SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::numeric[])
 ON CONFLICT (budget_id, window_start) DO UPDATE SET used_tokens = u.used_tokens + excluded.used_tokens
 """
 
+# A usage counter must never be able to block the books. Were it ever to say too little, it stops at zero, and what is
+# written beside it (a hold's end, somebody's purchase) is written; `models.reconciliation` finds a wrong counter.
 GIVE_BACK = """
-UPDATE spend_budget_usage u SET used_tokens = u.used_tokens + back.tokens
+UPDATE spend_budget_usage u SET used_tokens = greatest(u.used_tokens + back.tokens, 0)
 FROM unnest($1::uuid[], $2::timestamptz[], $3::numeric[]) AS back(budget_id, window_start, tokens)
 JOIN spend_budgets b ON b.id = back.budget_id AND back.window_start >= b.counted_from
 WHERE u.budget_id = back.budget_id AND u.window_start = back.window_start
@@ -47,17 +49,26 @@ DO UPDATE SET limit_tokens = excluded.limit_tokens, is_active = true, updated_at
     counted_from = CASE WHEN b.is_active THEN b.counted_from ELSE excluded.counted_from END
 """
 
-# What the history says of one actor since an instant: spends, what holds took in the end, and what they still reserve.
-USED_SINCE = """
-SELECT coalesce((SELECT -sum(change_amount) FROM token_balance_history
-                 WHERE wallet_id = $1 AND actor = $2 AND change_type = 'SPEND' AND occurred_at >= $3), 0)
-     + coalesce((SELECT sum(CASE status WHEN 'HELD' THEN tokens ELSE captured_tokens END) FROM token_holds
-                 WHERE wallet_id = $1 AND actor = $2 AND held_at >= $3), 0) AS used
+# The latest instant at which an actor is known to have used tokens, or $3 when that is later.
+LATEST_USE = """
+SELECT greatest($3::timestamptz,
+    (SELECT max(occurred_at) FROM token_balance_history
+     WHERE wallet_id = $1 AND actor = $2 AND change_type = 'SPEND' AND occurred_at > $3),
+    (SELECT max(held_at) FROM token_holds WHERE wallet_id = $1 AND actor = $2 AND held_at > $3)) AS latest
 """
 
-START_WINDOW = """
-INSERT INTO spend_budget_usage (budget_id, window_start, used_tokens) VALUES ($1, $2, $3)
+# What the history says of one actor in each window: spends, what holds took in the end, and what they still reserve.
+START_WINDOWS = """
+INSERT INTO spend_budget_usage (budget_id, window_start, used_tokens)
+SELECT $1, w.start,
+       coalesce((SELECT -sum(change_amount) FROM token_balance_history
+                 WHERE wallet_id = $2 AND actor = $3 AND change_type = 'SPEND'
+                     AND occurred_at >= w.start AND occurred_at < w.finish), 0)
+     + coalesce((SELECT sum(CASE status WHEN 'HELD' THEN tokens ELSE captured_tokens END) FROM token_holds
+                 WHERE wallet_id = $2 AND actor = $3 AND held_at >= w.start AND held_at < w.finish), 0)
+FROM unnest($4::timestamptz[], $5::timestamptz[]) AS w(start, finish)
 ON CONFLICT (budget_id, window_start) DO UPDATE SET used_tokens = excluded.used_tokens
+RETURNING window_start, used_tokens
 """
 
 REMOVE = """
@@ -165,13 +176,19 @@ async def is_of(db: Connection, organization_id: UUID, actor: str) -> bool:
 
 
 async def set_budget(db: Connection, wallet: LockedWallet, order: BudgetOrder, *, at: datetime) -> BudgetView:
-    """The cap holds from now on, and counts what was used in its present window already. The wallet is locked."""
+    """The cap holds from now on, and counts what was used in its present window already. The wallet is locked.
+
+    The clock was read before the lock was given, and hosts' clocks differ. So the present window is the one of the
+    actor's latest use when that is later: it would otherwise be begun by a spend that knows nothing of what is held.
+    """
     key = derived_id("budget", order.organization_id, order.actor, order.period)
-    start, end = window_of(order.period, at)
+    row = await db.fetch_one(LATEST_USE, wallet.id, order.actor, at)
+    start, end = window_of(order.period, at if row is None else row["latest"])
     await db.execute(SET, key, order.organization_id, order.actor, order.period.value, order.limit, start)
-    row = await db.fetch_one(USED_SINCE, wallet.id, order.actor, start)
-    counted: Decimal = row["used"] if row is not None else Decimal(0)
-    await db.execute(START_WINDOW, key, start, counted)
+    # The window that this clock is still in is counted as well, for others whose clocks are behind.
+    windows = sorted({window_of(order.period, at), (start, end)})
+    rows = await db.fetch(START_WINDOWS, key, wallet.id, order.actor, *map(list, zip(*windows, strict=True)))
+    counted: Decimal = {row["window_start"]: row["used_tokens"] for row in rows}[start]
     await db.execute(FLAG, wallet.id)
     details = {"actor": order.actor, "period": order.period.value, "limit": f"{order.limit:f}"}
     await _record(db, order.organization_id, "budget.set", key, order.set_by, order.request_id, details)

@@ -5,8 +5,10 @@ runs under the wallet's lock like every other change, and a lot that has lost it
 may be repeated and may meet spends, and itself, at any time.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +38,12 @@ SELECT DISTINCT organization_id FROM token_holds
 WHERE status = 'HELD' AND expires_at <= $1
     AND organization_id > coalesce($2, '00000000-0000-0000-0000-000000000000'::uuid)
 ORDER BY organization_id LIMIT $3
+"""
+
+REACH = """
+SELECT h.expires_at FROM organization_token_wallets w JOIN token_holds h ON h.wallet_id = w.id
+WHERE w.organization_id = $1 AND h.status = 'HELD' AND h.expires_at <= $2
+ORDER BY h.expires_at OFFSET $3 LIMIT 1
 """
 
 EXPIRING_SOON = """
@@ -92,21 +100,33 @@ async def book_expiry(organization_id: UUID, *, at: datetime) -> int:
     """
     booked = 0
     while True:
-        some = await retrying(lambda: _book_some(organization_id, at))
+        some, is_all = await retrying(lambda: _book_some(organization_id, at))
         booked += some
-        if some < AT_ONCE:
+        # Whoever came between and left a pass nothing to write has booked the rest, or is about to.
+        if is_all or not some:
             return booked
 
 
-async def _book_some(organization_id: UUID, at: datetime) -> int:
+async def _book_some(organization_id: UUID, at: datetime) -> tuple[int, bool]:
+    """The earliest of what is over is booked; how much that was, and whether it was all."""
     async with transaction() as db:
-        wallet = await lock_wallet(db, organization_id, at=at)
-        sheet = Sheet(wallet.state, at)
+        until = await _reach(db, organization_id, at)
+        wallet = await lock_wallet(db, organization_id, at=until)
+        sheet = Sheet(wallet.state, until)
         some = sheet.settle(at_most=AT_ONCE)
         await end_holds(db, wallet, sheet.ended, resolved_by=SCRIP_ITSELF)
         await budgets.give_back(db, wallet, sheet.ended)
         await ledger.post(db, wallet, ledger.Books(ledger.settled_postings(sheet.movements)))
-    return some
+    return some, until == at and some < AT_ONCE
+
+
+async def _reach(db: Connection, organization_id: UUID, at: datetime) -> datetime:
+    """How far one pass books: no further than it needs, because every hold that is overdue by then is read.
+
+    It is asked before the wallet is locked; holds that end meanwhile only leave the pass less to do.
+    """
+    row = await db.fetch_one(REACH, organization_id, at, AT_ONCE - 1)
+    return at if row is None else row["expires_at"]
 
 
 async def wallets_expiring_soon(db: Connection, *, at: datetime, limit: int, after: UUID | None = None) -> list[UUID]:
@@ -136,9 +156,14 @@ async def warn_of_expiry(organization_id: UUID, *, at: datetime) -> int:
         new = await notices.not_yet_told(db, warnings)
     recorded = 0
     for start in range(0, len(new), NOTICES_AT_ONCE):
-        async with transaction() as db:
-            recorded += sum([await notices.record(db, one) for one in new[start : start + NOTICES_AT_ONCE]])
+        # Two who warn at once may foresee different losses, and meet each other's notices in different orders.
+        recorded += await retrying(partial(_tell, new[start : start + NOTICES_AT_ONCE]))
     return recorded
+
+
+async def _tell(some: Sequence[notices.NewNotice]) -> int:
+    async with transaction() as db:
+        return sum([await notices.record(db, one) for one in some])
 
 
 def _warning_of(organization_id: UUID, loss: Loss, at: datetime) -> notices.NewNotice | None:

@@ -4,7 +4,7 @@ Changes are written down one after the other and never taken back; each becomes 
 history. The lots that may be used are put into burn order once, so that many requests cost little more than one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -159,17 +159,9 @@ class Sheet:
     def settle(self, *, at_most: int | None = None) -> int:
         """What was over before now is written down at its own instant: holds end, and lots expire.
 
-        The earliest come first, `at_most` so many of them. Returns how many there were.
+        The earliest come first, `at_most` so many of them. Returns how many there were; each of them moves something.
         """
-        holds = [hold for hold in self.holds.values() if hold.is_overdue(self.at)]
-        coming_back = {part.lot_id for hold in holds for part in hold.parts}
-        overdue = [(hold.expires_at, 0, hold.id) for hold in holds]
-        over = [
-            (lot.expires_at, 1, lot.id)
-            for lot in self._lots.values()
-            if lot.expires_at is not None and lot.expires_at <= self.at and (lot.free > 0 or lot.id in coming_back)
-        ]
-        due = sorted([*overdue, *over])[:at_most]
+        due = self._due()[:at_most]
         for instant, is_lot, key in due:
             if is_lot:
                 self._expire(key, instant)
@@ -180,6 +172,22 @@ class Sheet:
             self.ended.append(self.holds[key])
         return len(due)
 
+    def _due(self) -> list[tuple[datetime, int, UUID]]:
+        """The overdue holds and the lots to expire, by their instants; of one instant, holds come first."""
+        holds = [hold for hold in self.holds.values() if hold.is_overdue(self.at)]
+        returns: dict[UUID, set[datetime]] = {}
+        for hold in holds:
+            for part in hold.parts:
+                returns.setdefault(part.lot_id, set()).add(hold.expires_at)
+        lots = [
+            (lot.expires_at, 1, lot.id)
+            for lot in self._lots.values()
+            if lot.expires_at is not None
+            and lot.expires_at <= self.at
+            and _expires_by_itself(lot, lot.expires_at, returns.get(lot.id, ()))
+        ]
+        return sorted([*((hold.expires_at, 0, hold.id) for hold in holds), *lots])
+
     def _expire(self, lot_id: UUID, instant: datetime) -> None:
         free = self._lots[lot_id].free
         if free > 0:
@@ -189,6 +197,15 @@ class Sheet:
         """Lots that were used up are not looked at again, unless tokens come back to one of them."""
         while self._first < len(self._usable) and self._lots[self._usable[self._first].id].free == 0:
             self._first += 1
+
+
+def _expires_by_itself(lot: Lot, instant: datetime, returns: Collection[datetime]) -> bool:
+    """Whether the lot's expiry is something to do, given when holds return tokens to it.
+
+    What a hold returns at that instant or later expires as it returns, with whatever else is free in the lot then. A
+    lot that had nothing to do would be found again whenever somebody settles in steps, and they would never end.
+    """
+    return instant not in returns and (lot.free > 0 or any(before < instant for before in returns))
 
 
 def _sum(draws: Iterable[Draw]) -> Decimal:

@@ -1,5 +1,6 @@
 """Budgets: how many tokens a member or an API key may use in a day, a week or a month."""
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Self, TypeAlias
@@ -157,7 +158,7 @@ class BudgetMutations:
             request_id=info.context.request_id,
         )
         await ensure_wallet(owner, info.context.product.options.wallet_defaults)
-        return SetSpendBudgetSuccess(budget=SpendBudget.of(await _set(order, info.context.now)))
+        return SetSpendBudgetSuccess(budget=SpendBudget.of(await _set(order, info.context.product.clock)))
 
     @strawberry.mutation(description="Lift a cap.", directives=requires(Permission.TOKENS_CONFIGURE))
     async def remove_spend_budget(
@@ -171,9 +172,11 @@ class BudgetMutations:
         return RemoveSpendBudgetSuccess(removed=True)
 
 
-async def _set(order: BudgetOrder, at: datetime) -> BudgetView:
+async def _set(order: BudgetOrder, clock: Callable[[], datetime]) -> BudgetView:
     async def work() -> BudgetView:
         async with transaction() as db:
+            # Each try has its own instant, read when there is a connection: what was waited for is not part of it.
+            at = clock()
             if not await budgets.is_of(db, order.organization_id, order.actor):
                 raise errors.BudgetSubjectNotFound
             wallet = await lock_wallet(db, order.organization_id, at=at)

@@ -3,16 +3,17 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from models import ledger
+from models import expiring, ledger
 from models.database import Connection, retrying, transaction
 from models.errors import InsufficientTokens, WalletNotFound
 from models.expiring import AT_ONCE, book_expiry, due_lots
 from models.granting import Incoming, put
-from models.locking import lock_wallet
+from models.locking import LockedWallet, lock_wallet
 from models.outcomes import Booked
 from models.reconciliation import violations
 from models.spending import SpendOrder
@@ -20,7 +21,7 @@ from models.wallets import read_wallet
 from rules.entries import EntryKind
 from rules.identity import derived_id
 from rules.lots import LotKind
-from tests.builders import Organization, a_package, an_order, an_organization, defaults, gives, is_paid, spend
+from tests.builders import Organization, a_package, an_order, an_organization, defaults, gives, holds, is_paid, spend
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 A_DAY = timedelta(days=1)
@@ -173,6 +174,78 @@ async def test_a_wallet_of_more_than_a_thousand_lots_is_booked_in_several_transa
     wallet = await read_wallet(db, aurora.id, at=NOW + A_DAY)
     assert wallet is not None
     assert (wallet.available, wallet.total_expired) == (Decimal(5), Decimal(2002))
+    assert await violations(db) == []
+
+
+async def test_lots_that_are_held_beyond_their_expiry_are_booked_when_the_hold_ends_and_then_it_is_done(
+    db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: more lots than one pass books, all of them held until the day after they expired
+    monkeypatch.setattr(expiring, "AT_ONCE", 3)
+    aurora = await an_organization()
+    await many_lots(aurora, 5, expires_at=NOW + A_DAY)
+    await holds(aurora, "10", seconds=2 * 24 * 3600, at=NOW)
+
+    # when
+    booked = [await asyncio.wait_for(book_expiry(aurora.id, at=NOW + days * A_DAY), 10) for days in (1, 2, 2)]
+
+    # then
+    assert booked == [0, 1, 0]
+    assert await expirations(db) == [(-2, 8 - 2 * number) for number in range(5)]
+    assert await remaining(db) == [0] * 5
+    assert await violations(db) == []
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 500])
+async def test_holds_and_lots_are_booked_in_their_order_however_many_at_once(
+    db: Connection, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    # given: of a lot that expires in two hours, holds that end before, with and after it; of the last there are three
+    monkeypatch.setattr(expiring, "AT_ONCE", at_once)
+    aurora = await an_organization()
+    await gives(aurora, "6", expires_at=NOW + timedelta(hours=2), at=NOW)
+    for hours in (1, 2, 3, 3, 3):
+        await holds(aurora, "1", seconds=hours * 3600, at=NOW)
+
+    # when
+    booked = await asyncio.wait_for(book_expiry(aurora.id, at=NOW + A_DAY), 10)
+
+    # then: what came back before is lost at the lot's instant, what comes back later as it comes
+    assert booked == 5
+    rows = await db.fetch(
+        "SELECT change_type, occurred_at, change_amount FROM token_balance_history WHERE sequence > 6 ORDER BY sequence"
+    )
+    assert [(kind, (occurred_at - NOW) / timedelta(hours=1), change) for kind, occurred_at, change in rows] == [
+        ("RELEASE", 1, 0),
+        ("RELEASE", 2, 0),
+        ("EXPIRATION", 2, -3),
+        *[("RELEASE", 3, 0), ("EXPIRATION", 3, -1)] * 3,
+    ]
+    assert await violations(db) == []
+
+
+async def test_a_pass_reads_no_more_overdue_holds_than_it_ends(db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given: seven holds, each a minute longer than the one before
+    monkeypatch.setattr(expiring, "AT_ONCE", 3)
+    aurora = await an_organization()
+    await gives(aurora, "7", at=NOW)
+    for minutes in range(1, 8):
+        await holds(aurora, "1", seconds=60 * minutes, at=NOW)
+    read: list[int] = []
+
+    async def lock_and_count(*args: Any, **kwargs: Any) -> LockedWallet:
+        wallet = await lock_wallet(*args, **kwargs)
+        read.append(len(wallet.state.holds))
+        return wallet
+
+    monkeypatch.setattr(expiring, "lock_wallet", lock_and_count)
+
+    # when
+    booked = await book_expiry(aurora.id, at=NOW + A_DAY)
+
+    # then
+    assert booked == 7
+    assert read == [3, 3, 1]
     assert await violations(db) == []
 
 

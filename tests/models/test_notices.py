@@ -1,6 +1,7 @@
 """Notices: each told once, with its event and its audit row, and what will probably be lost told at each warning."""
 
 import asyncio
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -8,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from models.database import Connection, transaction
+from models.database import Connection, retrying, transaction
 from models.errors import NoticeNotFound
 from models.expiring import NOTICES_AT_ONCE, foresee_losses, wallets_expiring_soon, warn_of_expiry
 from models.notices import NewNotice, count_unread, mark_read, read_notices, record
@@ -199,6 +200,49 @@ async def test_a_wallet_of_many_lots_is_warned_of_all_of_them(db: Connection) ->
     assert await warn_of_expiry(aurora.id, at=NOW) == 101
     assert await warn_of_expiry(aurora.id, at=NOW) == 0
     assert await traces(db) == (101, 101, 101)
+
+
+async def somebody_waits(owner: asyncpg.Connection) -> None:
+    """Comes back when a transaction of the application waits for what another one holds."""
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
+    async with asyncio.timeout(10):
+        while await owner.fetchval(waiting) is None:
+            await asyncio.sleep(0.01)
+
+
+async def test_two_who_warn_in_different_orders_both_come_to_an_end_and_tell_each_lot_once(
+    db: Connection, owner: asyncpg.Connection
+) -> None:
+    # given: somebody who has told of the second lot and is about to tell of the first
+    aurora = await an_organization()
+    for day in (2, 3):
+        await gives(aurora, "3", expires_at=NOW + day * A_DAY, at=NOW)
+    losses = await foresee_losses(db, aurora.id, at=NOW)
+    first, second = [
+        NewNotice(
+            aurora.id, NoticeKind.TOKENS_EXPIRING, "lot", loss.lot_id, level=7, tokens=loss.tokens,
+            expires_at=loss.expires_at,
+        )
+        for loss in losses
+    ]  # fmt: skip
+
+    async def tells_in_the_other_order() -> list[bool]:
+        async with transaction() as own:
+            told = [await record(own, second)]
+            if not warning:
+                warning.append(asyncio.create_task(warn_of_expiry(aurora.id, at=NOW), context=Context()))
+                await somebody_waits(owner)
+            return [*told, await record(own, first)]
+
+    # when: the database ends one of the two, whichever it is
+    warning: list[asyncio.Task[int]] = []
+    others = await retrying(tells_in_the_other_order)
+    new = await warning[0]
+
+    # then
+    assert sum(others) + new == 2
+    assert await traces(db) == (2, 2, 2)
+    assert await violations(db) == []
 
 
 async def test_an_empty_wallet_has_nothing_to_lose(db: Connection) -> None:

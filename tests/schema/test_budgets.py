@@ -2,14 +2,18 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
 import pytest
 
+from models.errors import BudgetExceeded, Refusal
+from models.outcomes import Booked
+from models.spending import SpendOrder
 from rules.budgets import BudgetPeriod, window_of
 from schema.ids import global_id
-from tests.builders import EVERYTHING, Member, a_member, gives, holds
+from tests.builders import EVERYTHING, Member, Organization, a_member, gives, holds, spend
 from tests.schema.clients.tokens import aurora_with, balances, budgets, does, instant, kinds, movements, refusal
 from tests.simulators.world import World, key_of
 
@@ -207,6 +211,34 @@ async def test_a_budget_begins_anew_when_its_window_ends(world: World) -> None:
     assert instant(budget["resetsAt"]) == window_of(BudgetPeriod.MONTH, datetime.now(UTC))[1]
     assert (await spends(world, ada, "6", "all of it"))["__typename"] == "SpendTokensSuccess"
     assert await world.broken_rules() == []
+
+
+async def test_a_budget_set_as_a_window_begins_counts_what_a_faster_clock_has_held_in_it(world: World) -> None:
+    # given: another host, for which the next day has begun
+    aurora, ada = await aurora_with("100")
+    midnight = window_of(BudgetPeriod.DAY, datetime.now(UTC))[1]
+    await holds(aurora, "5", seconds=60, actor=f"user/{ada.id}", at=midnight)
+
+    # when
+    budget = await caps(world, ada, ada, "10")
+    over = await spends_at(aurora, ada, "6", at=midnight + timedelta(seconds=1))
+    fits = await spends_at(aurora, ada, "5", at=midnight + timedelta(seconds=1))
+
+    # then: and when the hold has ended, the wallet may be written to as ever
+    assert (budget["used"], budget["left"]) == ("5.0000", "5.0000")
+    assert instant(budget["resetsAt"]) == midnight + timedelta(days=1)
+    assert (over, fits) == (BudgetExceeded.__name__, Booked.__name__)
+    await gives(aurora, "1", at=midnight + timedelta(minutes=2))
+    assert await world.broken_rules() == []
+
+
+async def spends_at(organization: Organization, member: Member, tokens: str, *, at: datetime) -> str:
+    """What a host with a clock of its own answers the member."""
+    order = SpendOrder(organization.id, Decimal(tokens), f"spend {tokens} at {at}", f"user/{member.id}")
+    try:
+        return type(await spend(order, at=at)).__name__
+    except Refusal as refused:
+        return type(refused).__name__
 
 
 async def test_a_budget_refuses_before_the_wallet_does_and_is_remembered(world: World) -> None:
