@@ -146,7 +146,8 @@ class Settings(BaseSettings):
     def _name_proxies_by_address(cls, text: str) -> str:
         # A proxy that nobody can be, or that everybody is, would let callers choose their own address.
         for part in filter(None, (part.strip() for part in text.split(","))):
-            ip_network(part)
+            if ip_network(part).prefixlen == 0:
+                raise ValueError(f"{part} is everybody")
         return text
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ plain hash protects it; it is compared in constant time, and a key that does not
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from models.errors import (
     TooManyApiKeys,
 )
 from models.intentions import Intention, recall, remember
+from models.members import HeldPerson, NoLongerAllowed, hold_people
 from rules.identity import derived_id
 from rules.permissions import Permission, not_delegable, parse_permissions
 
@@ -52,6 +53,8 @@ SELECT key.id, key.organization_id, key.scopes, key.secret_hash, key.expires_at,
 FROM api_keys key JOIN organizations o ON o.id = key.organization_id
 WHERE key.id = $1 AND o.is_active AND {WORKING}
 """
+
+HOLD = FIND + "FOR NO KEY UPDATE OF key"
 
 CREATE = """
 INSERT INTO api_keys (id, organization_id, name, secret_hash, scopes, created_by_id, expires_at)
@@ -166,13 +169,34 @@ async def keys_made_by(db: Connection, user_id: UUID, *, at: datetime) -> list[K
     return [_view(row) for row in await db.fetch(MADE_BY, user_id, at)]
 
 
+async def as_allowed_now(
+    db: Connection,
+    by: Actor,
+    organization_id: UUID | None,
+    *,
+    at: datetime,
+    people: Mapping[UUID, HeldPerson] | None = None,
+) -> Actor:
+    """Whoever lets others in, with what they may do now, which stays so until the transaction ends. A request reads it
+    once, and whoever is sent away while it runs must not leave a key or a friend behind. `people` are held already.
+    Raises NoLongerAllowed."""
+    now = await _key_now(db, by, by.key_id, at) if by.key_id is not None else await _person_now(db, by, people)
+    if now is None or Permission.TOKENS_CONFIGURE not in now.permissions:
+        raise NoLongerAllowed(Permission.TOKENS_CONFIGURE)
+    if not now.may_see(organization_id):
+        raise NoLongerAllowed(Permission.PLATFORM_ADMIN)
+    return now
+
+
 async def create_key(new: NewKey, intention: Intention, *, by: Actor, at: datetime) -> tuple[KeyView, bool]:
     """The key works; also whether it had been made before under the same idempotency key, with a secret of its own.
-    Raises OrganizationNotFound, PermissionNotGrantable, InvalidKeyExpiry, TooManyApiKeys and IdempotencyConflict."""
+    Raises OrganizationNotFound, NoLongerAllowed, PermissionNotGrantable, InvalidKeyExpiry, TooManyApiKeys and
+    IdempotencyConflict."""
     key_id = key_id_of(new.organization_id, intention.key)
     async with transaction() as db:
         if await db.fetch_one(LOCK_ORGANIZATION, new.organization_id) is None:
             raise OrganizationNotFound
+        by = await as_allowed_now(db, by, new.organization_id, at=at)
         if await recall(db, new.organization_id, intention) is not None:
             return await _present(db, key_id), True
         await _refuse(db, new, by, at)
@@ -194,11 +218,13 @@ async def create_key(new: NewKey, intention: Intention, *, by: Actor, at: dateti
 
 
 async def revoke_key(key_id: UUID, *, by: Actor, at: datetime) -> KeyView:
-    """The key works no more, from the next request on. Revoking it again changes nothing. Raises ApiKeyNotFound."""
+    """The key works no more, from the next request on. Revoking it again changes nothing.
+    Raises ApiKeyNotFound and NoLongerAllowed."""
     async with transaction() as db:
         found = await find_key(db, key_id)
         if found is None or not by.may_see(found.organization_id):
             raise ApiKeyNotFound
+        await as_allowed_now(db, by, found.organization_id, at=at)
         if await db.execute(REVOKE, key_id, at, by.name):
             await _audit(db, found.organization_id, key_id, "revoked", by)
         return await _present(db, key_id)
@@ -213,6 +239,23 @@ async def revoke_keys_made_by(db: Connection, user_id: UUID, *, by: Actor, at: d
         db, things, action="api_key.revoked", resource="api_key", actor=by.name, request_id=by.request_id
     )
     return len(revoked)
+
+
+async def _person_now(db: Connection, by: Actor, people: Mapping[UUID, HeldPerson] | None) -> Actor | None:
+    if by.user_id is None:
+        return None
+    known = await hold_people(db, [by.user_id]) if people is None else people
+    person = known.get(by.user_id)
+    if person is None or not person.may_act:
+        return None
+    return replace(by, organization_id=person.organization_id, permissions=person.permissions)
+
+
+async def _key_now(db: Connection, by: Actor, key_id: UUID, at: datetime) -> Actor | None:
+    row = await db.fetch_one(HOLD, key_id, at)
+    if row is None:
+        return None
+    return replace(by, organization_id=row["organization_id"], permissions=parse_permissions(row["scopes"]))
 
 
 async def _refuse(db: Connection, new: NewKey, by: Actor, at: datetime) -> None:

@@ -5,6 +5,7 @@ token rotates: each one is good once, and a used one that comes back ends the se
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,13 @@ WHERE u.is_active AND (o.id IS NULL OR o.is_active)
 
 IN_SESSION = """
 AND u.id = $1 AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = $2 AND s.user_id = u.id AND s.revoked_at IS NULL)
+"""
+
+# In the order of their ids, so that two people who change each other at once do not wait for each other.
+HOLD = """
+SELECT u.id, u.organization_id, u.permissions, u.is_active, u.is_active AND (o.id IS NULL OR o.is_active) AS may_act
+FROM users u LEFT JOIN organizations o ON o.id = u.organization_id
+WHERE u.id = ANY ($1) ORDER BY u.id FOR NO KEY UPDATE OF u
 """
 
 ROTATE = """
@@ -55,6 +63,26 @@ class Member:
     password_hash: str | None
 
 
+class NoLongerAllowed(Exception):
+    """Whoever acts was sent away, or lost the permission that is named, after their request was let in. No refusal,
+    which would be an answer of the mutation: they would have been kept from asking for it."""
+
+    def __init__(self, permission: Permission) -> None:
+        super().__init__(permission)
+        self.permission = permission
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPerson:
+    """A person as they are, and stay until the transaction ends. `may_act`: their organisation is active as well."""
+
+    id: UUID
+    organization_id: UUID | None
+    permissions: frozenset[Permission]
+    is_active: bool
+    may_act: bool
+
+
 @dataclass(frozen=True, slots=True)
 class RefreshStep:
     """One use of a refresh token: the old one, by its hash and generation, and the one that follows it."""
@@ -72,8 +100,16 @@ def hash_token(token: str) -> str:
 
 
 async def member_by_email(db: Connection, email: str) -> Member | None:
-    """An active person by their address, in any letter case."""
-    return _member(await db.fetch_one(MEMBER + "AND u.email = lower($1)", email))
+    """An active person by their address, in any case of its letters if they are ASCII. Others have to be as they are
+    kept: PostgreSQL makes a plain i of a capital one with a dot, and then the address is somebody else's."""
+    folded = email.lower() if email.isascii() else email
+    return _member(await db.fetch_one(MEMBER + "AND u.email = $1", folded))
+
+
+async def hold_people(db: Connection, user_ids: Iterable[UUID]) -> dict[UUID, HeldPerson]:
+    """People by their ids, removed ones too; until the transaction ends nobody else changes or removes them."""
+    rows = await db.fetch(HOLD, list(user_ids))
+    return {row["id"]: HeldPerson(**{**row, "permissions": parse_permissions(row["permissions"])}) for row in rows}
 
 
 async def member_in_session(db: Connection, user_id: UUID, session_id: UUID) -> Member | None:

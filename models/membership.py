@@ -22,7 +22,8 @@ from models.errors import (
     PermissionNotGrantable,
     WrongPassword,
 )
-from models.keys import KeyView, keys_made_by, revoke_keys_made_by
+from models.keys import KeyView, as_allowed_now, keys_made_by, revoke_keys_made_by
+from models.members import HeldPerson, hold_people
 from models.paging import read_pages
 from rules.identity import derived_id
 from rules.permissions import Permission, Role, not_grantable, parse_permissions, role_of
@@ -39,7 +40,7 @@ OF_THE_PLATFORM = f"{COLUMNS} WHERE organization_id IS NOT DISTINCT FROM $1::uui
 # Somebody who was sent away comes back under the same address, but only to where they were.
 ADD = """
 INSERT INTO users AS known (id, organization_id, email, name, permissions, role, password_hash)
-VALUES ($1, $2, lower($3), $4, $5, $6, $7)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (email) DO UPDATE SET name = EXCLUDED.name, permissions = EXCLUDED.permissions, role = EXCLUDED.role,
     password_hash = EXCLUDED.password_hash, is_active = true, updated_at = now()
 WHERE NOT known.is_active AND known.organization_id IS NOT DISTINCT FROM EXCLUDED.organization_id
@@ -124,16 +125,17 @@ async def find_members(db: Connection, user_ids: Sequence[UUID]) -> dict[UUID, M
 
 async def add_member(new: NewMember, *, by: Actor, at: datetime) -> MemberView:
     """They may sign in; whoever comes back has no session from before.
-    Raises PermissionNotGrantable, OrganizationNotFound and EmailTaken."""
-    _refuse_grant(by, frozenset(), new.permissions)
-    user_id = derived_id("user", new.email.lower())
+    Raises OrganizationNotFound, NoLongerAllowed, PermissionNotGrantable and EmailTaken."""
+    # Folded here for the id and the row alike, because PostgreSQL folds some letters into others than Python does.
+    email = new.email.lower()
     async with transaction() as db:
         await _lock(db, new.organization_id)
+        _refuse_grant(await as_allowed_now(db, by, new.organization_id, at=at), frozenset(), new.permissions)
         row = await db.fetch_one(
             ADD,
-            user_id,
+            derived_id("user", email),
             new.organization_id,
-            new.email,
+            email,
             new.name,
             sorted(new.permissions),
             new.role,
@@ -147,11 +149,13 @@ async def add_member(new: NewMember, *, by: Actor, at: datetime) -> MemberView:
         return member
 
 
-async def set_permissions(user_id: UUID, permissions: frozenset[Permission], role: str, *, by: Actor) -> MemberView:
+async def set_permissions(
+    user_id: UUID, permissions: frozenset[Permission], role: str, *, by: Actor, at: datetime
+) -> MemberView:
     """They may do this and nothing else, from their next request on.
-    Raises MemberNotFound, PermissionNotGrantable and LastAdministrator."""
+    Raises MemberNotFound, NoLongerAllowed, PermissionNotGrantable and LastAdministrator."""
     async with transaction() as db:
-        before = await _locked_member(db, user_id, by)
+        by, before = await _locked_member(db, user_id, by, at)
         _refuse_grant(by, before.permissions, permissions)
         await _refuse_lock_out(db, before, permissions, by)
         await db.execute(
@@ -170,9 +174,9 @@ async def remove_member(
 ) -> tuple[MemberView, list[KeyView]]:
     """They cannot sign in, and their sessions are over. Returns them, and the keys they made that still work; those
     are the organisation's and go on, unless `revoke_keys`.
-    Raises MemberNotFound, PermissionNotGrantable and LastAdministrator."""
+    Raises MemberNotFound, NoLongerAllowed, PermissionNotGrantable and LastAdministrator."""
     async with transaction() as db:
-        before = await _locked_member(db, user_id, by)
+        by, before = await _locked_member(db, user_id, by, at)
         _refuse_grant(by, before.permissions, frozenset())
         await _refuse_lock_out(db, before, frozenset(), by)
         await db.execute("UPDATE users SET is_active = false, updated_at = now() WHERE id = $1", user_id)
@@ -201,16 +205,19 @@ async def _lock(db: Connection, organization_id: UUID | None) -> None:
         raise OrganizationNotFound
 
 
-async def _locked_member(db: Connection, user_id: UUID, by: Actor) -> MemberView:
-    """An active member within the actor's scope, with their organisation locked. Raises MemberNotFound."""
+async def _locked_member(db: Connection, user_id: UUID, by: Actor, at: datetime) -> tuple[Actor, HeldPerson]:
+    """The actor and an active member within their scope as both are now, with the member's organisation locked.
+    Raises MemberNotFound and NoLongerAllowed."""
     found = await find_member(db, user_id)
     if found is None or not by.may_see(found.organization_id):
         raise MemberNotFound
     await _lock(db, found.organization_id)
-    member = await _present(db, user_id)
-    if not member.is_active:
+    people = await hold_people(db, {each for each in (user_id, by.user_id) if each is not None})
+    now = await as_allowed_now(db, by, found.organization_id, at=at, people=people)
+    member = people.get(user_id)
+    if member is None or not member.is_active:
         raise MemberNotFound
-    return member
+    return now, member
 
 
 def _refuse_grant(by: Actor, before: frozenset[Permission], after: frozenset[Permission]) -> None:
@@ -219,7 +226,7 @@ def _refuse_grant(by: Actor, before: frozenset[Permission], after: frozenset[Per
         raise PermissionNotGrantable(permissions=tuple(sorted(refused)))
 
 
-async def _refuse_lock_out(db: Connection, member: MemberView, after: frozenset[Permission], by: Actor) -> None:
+async def _refuse_lock_out(db: Connection, member: HeldPerson, after: frozenset[Permission], by: Actor) -> None:
     """Raises LastAdministrator when nobody would be left who may let people in. The platform's administrators may leave
     a customer so, for they can let somebody in again; the platform itself may never be left."""
     of_the_platform = member.organization_id is None
@@ -239,7 +246,9 @@ async def _present(db: Connection, user_id: UUID) -> MemberView:
     return member
 
 
-async def _audit(db: Connection, member: MemberView, happened: str, by: Actor, details: Mapping[str, object]) -> None:
+async def _audit(
+    db: Connection, member: MemberView | HeldPerson, happened: str, by: Actor, details: Mapping[str, object]
+) -> None:
     await audit.record(
         db,
         member.organization_id,

@@ -5,6 +5,8 @@ another secret. An issuer's token names a person by a verified e-mail address. A
 names itself; whether the secret is right the database tells. None of them says what anybody may do.
 """
 
+import asyncio
+import math
 import re
 import secrets
 import time
@@ -14,6 +16,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
+import structlog
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OctKey
@@ -23,10 +26,13 @@ ISSUER_ALGORITHMS = ["RS256", "ES256", "Ed25519"]
 LEEWAY_SECONDS = 10
 KEYS_FRESH_SECONDS = 600
 KEYS_RETRY_SECONDS = 30
+FETCH_SECONDS = 5
 TOKEN_LENGTH_MAX = 8192
 KEY_MARK = "scrip_"
 KEY_SECRET_BYTES = 32
 KEY_TOKEN = re.compile(r"scrip_([0-9a-f]{32})_([A-Za-z0-9_-]{43})")
+
+log = structlog.get_logger(__name__)
 
 
 class InvalidCredential(Exception):
@@ -109,38 +115,59 @@ class OwnTokens:
 
 class IssuerTokens:
     """Verifies the tokens of an OpenID issuer by the keys it publishes (JWKS), which are fetched again when they age
-    or when an unknown key appears, at most every half minute."""
+    or when an unknown key appears. Whatever becomes of it, that is tried once in half a minute, by one request; those
+    whose key is known do not wait for it."""
 
     def __init__(self, jwks_url: str, *, issuer: str, audience: str) -> None:
         self._url = jwks_url
         self._claims = _registry(issuer, audience)
         self._keys: KeySet | None = None
-        self._fetched_at = 0.0
+        self._fetched_at = self._tried_at = -math.inf
+        self._fetching = asyncio.Lock()
 
     async def identify(self, token: str) -> Identity:
         """Raises InvalidCredential, also when the issuer's keys cannot be had."""
+        # Known keys serve while they are being fetched again, unless they are not the ones this token needs.
+        if self._keys is None or not self._fetching.locked():
+            await self._refresh(KEYS_FRESH_SECONDS)
         try:
-            claims = _verified(token, await self._key_set(KEYS_FRESH_SECONDS), ISSUER_ALGORITHMS, self._claims)
+            claims = self._claims_of(token)
         except InvalidCredential:
-            claims = _verified(token, await self._key_set(KEYS_RETRY_SECONDS), ISSUER_ALGORITHMS, self._claims)
+            await self._refresh(KEYS_RETRY_SECONDS)
+            claims = self._claims_of(token)
         email = claims.get("email")
-        # Without the issuer's own word that the address was verified, anybody could register somebody else's there.
-        if not isinstance(email, str) or "\x00" in email or claims.get("email_verified") is not True:
+        # Without the issuer's own word that the address was verified, anybody could register somebody else's there; and
+        # some letters beyond ASCII become those of somebody else's address in lower case.
+        if not isinstance(email, str) or not email.isascii() or "\x00" in email:
+            raise InvalidCredential
+        if claims.get("email_verified") is not True:
             raise InvalidCredential
         return Identity(None, None, email, _moment(claims["exp"]))
 
-    async def _key_set(self, age_max: float) -> KeySet:
-        if self._keys is None or time.monotonic() - self._fetched_at > age_max:
+    def _claims_of(self, token: str) -> dict[str, Any]:
+        if self._keys is None:
+            raise InvalidCredential
+        return _verified(token, self._keys, ISSUER_ALGORITHMS, self._claims)
+
+    async def _refresh(self, age_max: float) -> None:
+        """Keys older than this are fetched again; when that fails, or was tried a moment ago, they stay as they are."""
+        async with self._fetching:
+            now = time.monotonic()
+            if now - self._fetched_at <= age_max or now - self._tried_at <= KEYS_RETRY_SECONDS:
+                return
+            self._tried_at = now
             try:
-                async with httpx2.AsyncClient(timeout=5, follow_redirects=False) as client:
-                    answer = await client.get(self._url)
-                    answer.raise_for_status()
-                self._keys = KeySet.import_key_set(answer.json())
-                self._fetched_at = time.monotonic()
-            except (httpx2.HTTPError, JoseError, ValueError, KeyError) as error:
-                if self._keys is None:
-                    raise InvalidCredential from error
-        return self._keys
+                self._keys = await self._fetched()
+            except (httpx2.HTTPError, TimeoutError, JoseError, ValueError, TypeError, KeyError) as error:
+                log.warning("the keys of the issuer cannot be had", error=type(error).__qualname__)
+            else:
+                self._fetched_at = now
+
+    async def _fetched(self) -> KeySet:
+        async with asyncio.timeout(FETCH_SECONDS), httpx2.AsyncClient(follow_redirects=False) as client:
+            answer = await client.get(self._url)
+            answer.raise_for_status()
+        return KeySet.import_key_set(answer.json())
 
 
 def _registry(issuer: str, audience: str) -> jwt.JWTClaimsRegistry:

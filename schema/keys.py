@@ -19,7 +19,7 @@ from schema.edge.permissions import public, requires
 from schema.ids import read_id
 from schema.nodes import Node
 from schema.pages import KEYS, After, Connection, First, moment_cursor, page_of, page_size, read_moment
-from schema.people import Member
+from schema.people import Member, allowed_still
 from schema.problems import (
     ApiKeyNotFound,
     IdempotencyConflict,
@@ -62,11 +62,15 @@ class ApiKey(Node):
         )
 
     @strawberry.field(
-        description="Who made it. It goes on without them.", directives=requires(Permission.TOKENS_CONFIGURE)
+        description="Who made it; null when they are not of the caller's organization, as people of the platform are "
+        "not. It goes on without them.",
+        directives=requires(Permission.TOKENS_CONFIGURE),
     )
     async def created_by(self, info: Info) -> Member | None:
         view = await info.context.loaders.members.load(self.creator_key)
-        return None if view is None else Member.of(view)
+        if view is None or not info.context.caller().may_see(view.organization_id):
+            return None
+        return Member.of(view)
 
 
 @strawberry.input(description="A key to be made, once.")
@@ -175,7 +179,8 @@ class KeyMutations:
     ) -> CreateApiKeyResult:
         secret = new_key_secret()
         new, intention = new_key(info, input, secret)
-        view, replayed = await create_key(new, intention, by=info.context.caller(), at=info.context.now)
+        with allowed_still(info):
+            view, replayed = await create_key(new, intention, by=info.context.caller(), at=info.context.now)
         told = None if replayed else key_token(view.id, secret)
         return CreateApiKeySuccess(api_key=ApiKey.of(view), secret=told, replayed=replayed)
 
@@ -190,4 +195,5 @@ class KeyMutations:
         key_id = read_id(input.api_key_id, "ApiKey")
         if key_id is None:
             raise errors.ApiKeyNotFound
-        return RevokeApiKeySuccess(api_key=ApiKey.of(await revoke_key(key_id, by=actor, at=info.context.now)))
+        with allowed_still(info):
+            return RevokeApiKeySuccess(api_key=ApiKey.of(await revoke_key(key_id, by=actor, at=info.context.now)))

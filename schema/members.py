@@ -30,7 +30,7 @@ from schema.enums import Role
 from schema.ids import read_id
 from schema.keys import ApiKey
 from schema.pages import MEMBERS, After, Connection, First, moment_cursor, page_of, page_size, read_moment
-from schema.people import NAME_LENGTH_MAX, Member, clean_email
+from schema.people import NAME_LENGTH_MAX, Member, allowed_still, clean_email
 from schema.problems import (
     EmailTaken,
     InvalidPassword,
@@ -196,7 +196,8 @@ class MemberMutations:
         name = clean_text(input.name, "name", length_min=1, length_max=NAME_LENGTH_MAX)
         password_hash = None if input.password is None else await hash_new_password(input.password)
         new = NewMember(owner, email, name, permissions, role, password_hash)
-        return AddMemberSuccess(member=Member.of(await add_member(new, by=actor, at=info.context.now)))
+        with allowed_still(info):
+            return AddMemberSuccess(member=Member.of(await add_member(new, by=actor, at=info.context.now)))
 
     @strawberry.mutation(
         description="Set what a member may do. You give no permission that you lack, and neither give nor take the "
@@ -210,7 +211,9 @@ class MemberMutations:
     ) -> SetMemberPermissionsResult:
         actor, _ = acting_person(info)
         permissions, role = chosen(input.role, input.permissions)
-        view = await set_permissions(member_key(input.member_id), permissions, role, by=actor)
+        key = member_key(input.member_id)
+        with allowed_still(info):
+            view = await set_permissions(key, permissions, role, by=actor, at=info.context.now)
         return SetMemberPermissionsSuccess(member=Member.of(view))
 
     @strawberry.mutation(
@@ -222,7 +225,7 @@ class MemberMutations:
         self, info: Info, input: Annotated[RemoveMemberInput, strawberry.argument(description="Who goes.")]
     ) -> RemoveMemberResult:
         actor, _ = acting_person(info)
-        view, working = await remove_member(
-            member_key(input.member_id), revoke_keys=input.revoke_api_keys, by=actor, at=info.context.now
-        )
+        key, revoke_keys = member_key(input.member_id), input.revoke_api_keys
+        with allowed_still(info):
+            view, working = await remove_member(key, revoke_keys=revoke_keys, by=actor, at=info.context.now)
         return RemoveMemberSuccess(member=Member.of(view), working_api_keys=[ApiKey.of(each) for each in working])

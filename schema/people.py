@@ -1,16 +1,21 @@
-"""A person as the administrators of their organisation see them, and how people are named in inputs."""
+"""A person as the administrators of their organisation see them, how people are named in inputs, and what is told to
+whoever is out before their request is done."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Self
 
 import strawberry
 
+from models.members import NoLongerAllowed
 from models.membership import MemberView
+from schema.context import Info
 from schema.edge.masking import ErrorCode, public_error
 
 # From where it becomes a type of the schema; whoever shows it earlier registers it a second time.
-from schema.edge.permissions import Permission
+from schema.edge.permissions import Need, Permission, forbidden
 from schema.enums import Role
 from schema.nodes import Node
 from schema.scalars import clean_text
@@ -47,9 +52,20 @@ class Member(Node):
         )
 
 
+@contextmanager
+def allowed_still(info: Info) -> Iterator[None]:
+    """Around what lets others in or sends them away. Raises FORBIDDEN when the caller was sent away, or may do less,
+    since their request was let in."""
+    try:
+        yield
+    except NoLongerAllowed as lost:
+        raise forbidden(Need(lost.permission, f"Mutation.{info.field_name}")) from lost
+
+
 def clean_email(value: str, name: str) -> str:
     """An address that can be written to. Raises BAD_USER_INPUT."""
     text = clean_text(value, name, length_min=3, length_max=EMAIL_LENGTH_MAX)
-    if not EMAIL.fullmatch(text):
+    # What other letters are in lower case depends on who is asked, and an address must be one person's everywhere.
+    if not text.isascii() or not EMAIL.fullmatch(text):
         raise public_error(f"{name} is not an e-mail address.", ErrorCode.BAD_USER_INPUT, field=name)
     return text

@@ -193,12 +193,20 @@ def test_production_accepts_strong_secrets() -> None:
         {"trusted_proxies": "*"},
         {"trusted_proxies": "proxy.example"},
         {"trusted_proxies": "10.0.0.1/8"},
+        {"trusted_proxies": "0.0.0.0/0"},
+        {"trusted_proxies": "10.0.0.0/8, ::/0"},
     ],
 )
 def test_a_wrong_value_names_its_variable(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as refusal:
         read(**wrong)
     assert refusal.value.errors()[0]["loc"] == (next(iter(wrong)),)
+
+
+def test_proxies_are_addresses_and_networks() -> None:
+    named = "10.0.0.0/8, 192.0.2.7, fd00::/8"
+
+    assert read(trusted_proxies=named).trusted_proxies == named
 
 
 def test_a_door_explains_what_is_wrong_without_the_values() -> None:

@@ -140,6 +140,28 @@ async def test_an_address_that_is_taken_is_refused_alike_wherever_it_is(
     assert await everything(owner) == before
 
 
+@pytest.mark.parametrize(
+    "address", ["\u0130@x.example", "\u212aim@x.example", "nia@\u00e4.example", "nia@x.ex\u0430mple"]
+)
+async def test_an_address_that_folds_differently_elsewhere_is_nobodys(
+    address: str, world: World, owner: asyncpg.Connection
+) -> None:
+    # given: somebody whose address some of these look like, or become
+    await a_member(await an_organization(), email="i@x.example")
+    ada = await a_member(await an_organization())
+    await world.token_of(ada)
+    before = await everything(owner)
+
+    # when
+    added = await world.ask(ADD, ada, input={"email": address, "name": "Nia", "role": "VIEWER"})
+    signed = await signs_in(world, address, PASSWORD)
+
+    # then
+    assert added["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT", "field": "email"}
+    assert signed["code"] == "SIGN_IN_REFUSED"
+    assert await everything(owner) == before
+
+
 async def test_nobody_gives_what_they_lack(world: World, owner: asyncpg.Connection) -> None:
     # given
     aurora = await an_organization()
