@@ -170,6 +170,7 @@ def application(settings: Settings, product: Product) -> tuple[ASGIApp, Routes]:
         context_factory=doorkeeper.context_of,
         authenticate_connection=doorkeeper.connect,
         allowed_origins=[origin.strip() for origin in settings.allowed_origins.split(",") if origin.strip()],
+        toll=product.tolls.charge,
     )
     served = [Route("/graphql", view), WebSocketRoute("/graphql", view), *routes.all()]
     # GraphiQL writes its own documents, beginning with the introspection.

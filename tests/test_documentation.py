@@ -16,6 +16,12 @@ from schema.edge.deadline import RECEIVE_SECONDS_MAX, UVICORN_OPTIONS
 from schema.edge.limits import Limits
 from schema.edge.masking import ErrorCode
 from schema.edge.middleware import BODY_BYTES_MAX, SECONDS_MAX
+from schema.edge.streams import (
+    SOCKETS_PER_ADDRESS_MAX,
+    SOCKETS_PER_CALLER_MAX,
+    STREAMS_PER_ADDRESS_MAX,
+    STREAMS_PER_CALLER_MAX,
+)
 from schema.edge.view import SUBSCRIPTIONS_PER_CONNECTION_MAX
 from schema.pages import PAGE_MAX
 from schema.root import NODES_MAX
@@ -161,6 +167,10 @@ def test_every_limit_is_stated() -> None:
         SECONDS_MAX,
         PAGE_MAX,
         SUBSCRIPTIONS_PER_CONNECTION_MAX,
+        STREAMS_PER_CALLER_MAX,
+        STREAMS_PER_ADDRESS_MAX,
+        SOCKETS_PER_CALLER_MAX,
+        SOCKETS_PER_ADDRESS_MAX,
     ]
     assert UVICORN_OPTIONS["ws_max_size"] == BODY_BYTES_MAX
     assert NODES_MAX == PAGE_MAX

@@ -5,10 +5,13 @@ every message is looked at before it is handled, and a close reason always fits 
 
 A connection lives for hours, so who its caller is and what they may do is found out again for every operation, as over
 HTTP. A subscription that is running already runs on until its credential expires.
+
+How many connections and subscriptions a caller and an address may have in all is for `streams`.
 """
 
 from collections.abc import Mapping
-from typing import Any, cast
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, cast
 
 from graphql import GraphQLError
 from strawberry.asgi import ASGIWebSocketAdapter
@@ -23,8 +26,14 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 from schema.edge.masking import FAULT_MESSAGE, ErrorCode, public_error, record_fault
 from schema.edge.permissions import unauthenticated
 from schema.edge.schema import EdgeSchema
+from schema.edge.streams import ADDRESS, CALLER, NoPlaceLeft, StreamEnded, address_of, caller_of, is_subscription
 from schema.edge.trusted import wanted_id
 
+if TYPE_CHECKING:
+    from schema.edge.view import GraphQLView
+
+# "Try again later", after which clients come back by themselves, later each time.
+TRY_AGAIN_LATER = 1013
 CLOSE_REASON_BYTES_MAX = 123
 ID_LENGTH_MAX = 128
 
@@ -41,6 +50,17 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Any, None]):
     """One connection: init within the time, then at most so many operations at once."""
 
     schema: EdgeSchema
+    view: "GraphQLView[Any]"
+    _places: ExitStack
+
+    async def handle(self) -> None:
+        with ExitStack() as self._places:
+            try:
+                self._places.enter_context(self.view.sockets.taken(ADDRESS, address_of(self.context)))
+            except NoPlaceLeft as full:
+                await self.websocket.close(TRY_AGAIN_LATER, str(full))
+                return
+            await super().handle()
 
     async def handle_message(self, message: Message) -> None:
         if (defect := _defect(message)) is not None:
@@ -53,8 +73,16 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Any, None]):
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
         try:
             await super().handle_connection_init(message)
+        except NoPlaceLeft as full:
+            await self.websocket.close(TRY_AGAIN_LATER, str(full))
         except Exception as fault:
             await self.websocket.close(1011, f"{FAULT_MESSAGE} Reference {record_fault(fault)}")
+
+    async def send_message(self, message: Message) -> None:
+        if message["type"] == "connection_ack":
+            # The one place between finding out who it is and letting them in.
+            self._places.enter_context(self.view.sockets.taken(CALLER, caller_of(self.context)))
+        await super().send_message(message)
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         most = self.max_subscriptions_per_connection
@@ -88,7 +116,17 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Any, None]):
             error = public_error(FAULT_MESSAGE, ErrorCode.INTERNAL, reference=reference)
             await operation.send_initial_errors([error])
             return
-        await super().run_operation(operation)
+        if is_subscription(self.schema.desk.document(operation.query), operation.operation_name):
+            await self._run_subscription(operation)
+        else:
+            await super().run_operation(operation)
+
+    async def _run_subscription(self, operation: Operation[Any, None]) -> None:
+        try:
+            async with self.view.streams.lasting(self.context):
+                await super().run_operation(operation)
+        except StreamEnded as ended:
+            await operation.send_initial_errors([ended.error])
 
     async def handle_task_exception(self, error: Exception) -> None:
         record_fault(error)

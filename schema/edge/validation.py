@@ -29,7 +29,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import ExecutionContext
-from strawberry.types.execution import StreamExecutionResult
+from strawberry.types.execution import PreExecutionError, StreamExecutionResult
 from strawberry.types.graphql import OperationType
 
 from schema.edge.costs import REFUSED_UNITS, Toll, tariff_of
@@ -249,10 +249,15 @@ class JudgeFirst(SchemaExtension):
         return None if self._toll is None else await self._toll(self.execution_context.context, units)
 
     def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
-        # A subscription outlives the decision to run it, so an event for an expired session is withheld.
+        # A subscription outlives the decision to run it, so an event for an expired session is withheld. What is
+        # raised here takes its place and ends the stream: Strawberry closes the source, and comes by with the error.
         actor = self.execution_context.context.actor
         if actor is not None and has_expired(actor, self._desk.clock()) and self._is_subscription():
-            result.data, result.errors = None, [unauthenticated(None)]  # type: ignore[union-attr]
+            farewell = unauthenticated(None)
+            is_over = isinstance(result, PreExecutionError) or result.errors == [farewell]  # type: ignore[union-attr]
+            if not is_over:
+                raise farewell
+            result.data, result.errors = None, [farewell]  # type: ignore[union-attr]
         yield
 
     def _is_subscription(self) -> bool:

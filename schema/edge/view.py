@@ -13,7 +13,7 @@ answer is JSON with an error code; 500 is kept for faults of ours.
 Who the caller is, `context_factory` and `authenticate_connection` find out; how large a body may be, `middleware` says.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ import orjson
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from graphql import GraphQLError
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketState
 from strawberry.asgi import GraphQL
@@ -29,14 +29,16 @@ from strawberry.exceptions import MissingQueryError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.types import ExecutionResult
+from strawberry.types import ExecutionResult, SubscriptionExecutionResult
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UnsetType
 
+from schema.edge.costs import Toll
 from schema.edge.masking import FAULT_MESSAGE, ErrorCode, record_fault
-from schema.edge.permissions import OperationContext
 from schema.edge.schema import EdgeSchema
 from schema.edge.sockets import SocketAdapter, SocketHandler
+from schema.edge.streams import StreamResponse, Streams, Subscriber, is_subscription, sockets
+from schema.edge.trusted import wanted_id
 
 RESPONSE_TYPE = "application/graphql-response+json"
 JSON_TYPE = "application/json"
@@ -50,7 +52,7 @@ STATUS_OF = {
     ErrorCode.UNAVAILABLE: 503,
 }
 
-C = TypeVar("C", bound=OperationContext)
+C = TypeVar("C", bound=Subscriber)
 ContextFactory = Callable[[Request | WebSocket], Awaitable[C]]
 AuthenticateConnection = Callable[[C, Mapping[str, object]], Awaitable[None]]
 
@@ -76,9 +78,13 @@ class RequestRefused(Exception):
 
 
 class _Draft(Response):
-    """Carries what the request asked for to the place where the response is made."""
+    """Carries what the request asked for to the place where the response is made.
+
+    subscription  who has asked for one, and its results; None for any other operation.
+    """
 
     speaks_graphql = False
+    subscription: tuple[Subscriber, AsyncGenerator[Any, None]] | None = None
 
 
 class GraphQLView(GraphQL[C, None]):
@@ -88,6 +94,9 @@ class GraphQLView(GraphQL[C, None]):
     authenticate_connection  given the context and the payload of connection_init, sets the actor; raises
                              strawberry's ConnectionRejectionError to close the connection with 4403.
     allowed_origins          origins, beside our own, whose pages may open a WebSocket.
+    toll                     what a subscription that finds no place pays; None lets everybody ask as much as they like.
+
+    What stays open is counted by each view for itself, so a process has one.
     """
 
     websocket_adapter_class = SocketAdapter
@@ -100,6 +109,7 @@ class GraphQLView(GraphQL[C, None]):
         context_factory: ContextFactory[C],
         authenticate_connection: AuthenticateConnection[C],
         allowed_origins: Sequence[str] = (),
+        toll: Toll | None = None,
     ) -> None:
         super().__init__(
             schema,
@@ -110,8 +120,11 @@ class GraphQLView(GraphQL[C, None]):
             max_subscriptions_per_connection=SUBSCRIPTIONS_PER_CONNECTION_MAX,
             allowed_origins=allowed_origins,
         )
+        self._desk = schema.desk
         self._context_factory = context_factory
         self._authenticate_connection = authenticate_connection
+        self.streams = Streams(schema.desk.clock, toll)
+        self.sockets = sockets()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -181,6 +194,54 @@ class GraphQLView(GraphQL[C, None]):
             operation_name=body.get("operationName"),
             extensions=_with_document_id(body),
             protocol=transport.protocol if transport else "http",
+        )
+
+    async def execute_operation(
+        self,
+        request: Request,
+        request_adapter: AsyncHTTPRequestAdapter,
+        request_data: GraphQLRequestData | list[GraphQLRequestData],
+        context: C,
+        root_value: None,
+        sub_response: Response,
+    ) -> ExecutionResult | list[ExecutionResult] | SubscriptionExecutionResult:
+        result = await super().execute_operation(
+            request, request_adapter, request_data, context, root_value, sub_response
+        )
+        assert isinstance(request_data, GraphQLRequestData)
+        assert isinstance(sub_response, _Draft)
+        if isinstance(result, AsyncGenerator) and self._is_subscription(request_data):
+            sub_response.subscription = (context, result)
+        return result
+
+    def _is_subscription(self, request: GraphQLRequestData) -> bool:
+        extensions = request.extensions or {}
+        wanted = wanted_id({"documentId": extensions.get("documentId"), "extensions": extensions})
+        try:
+            text = self._desk.trusted.admitted(request.query, wanted)
+        except GraphQLError:
+            return False
+        return is_subscription(self._desk.document(text or ""), request.operation_name)
+
+    async def create_streaming_response(
+        self,
+        request: Request | WebSocket,
+        stream: Callable[[], AsyncIterator[str]],
+        sub_response: Response,
+        headers: Mapping[str, str],
+    ) -> Response:
+        assert isinstance(sub_response, _Draft)
+        headers = {**sub_response.headers, **headers}
+        if sub_response.subscription is None:
+            return StreamingResponse(stream(), headers=headers)
+        subscriber, results = sub_response.subscription
+        return StreamResponse(
+            stream(),
+            headers,
+            streams=self.streams,
+            subscriber=subscriber,
+            results=results,
+            encode=self.encode_json,
         )
 
     async def execute_single(

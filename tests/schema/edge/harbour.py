@@ -32,6 +32,7 @@ contexts: list["Context"] = []
 class Sailor:
     permissions: frozenset[Permission] = frozenset()
     expires_at: datetime | None = None
+    name: str = "sailor"
 
 
 @dataclass(slots=True)
@@ -39,6 +40,7 @@ class Context:
     actor: Sailor | None = None
     connection_params: dict[str, object] | None = None
     loaded: int = 0
+    client_address: str | None = None
 
     def for_operation(self) -> "Context":
         fresh = replace(self, loaded=0)

@@ -38,14 +38,14 @@ def sailor(token: str) -> Sailor | None:
         raise RuntimeError(SECRET)
     if token == "expired":
         return Sailor(frozenset(), NOON - timedelta(seconds=1))
-    return Sailor(parse_permissions(token.split(","))) if token else None
+    return Sailor(parse_permissions(token.split(",")), name=token) if token else None
 
 
 async def context_of(request: Request | WebSocket) -> Context:
     token = request.headers.get("authorization", "").removeprefix("Bearer ")
     if token == "broken":
         raise RequestRefused(401, ErrorCode.UNAUTHENTICATED, "The access token is not valid.")
-    return Context(sailor(token))
+    return Context(sailor(token), client_address=request.client.host if request.client else None)
 
 
 async def authenticate(context: Context, params: Mapping[str, object]) -> None:

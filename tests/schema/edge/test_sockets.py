@@ -3,12 +3,12 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from tests.schema.edge.conftest import Server
@@ -177,6 +177,29 @@ async def test_the_eleventh_subscription_of_a_connection_is_refused(server: Serv
 
     (refused,) = [message for message in heard if message["type"] == "error"]
     assert (refused["id"], refused["payload"][0]["extensions"]) == ("10", {"code": "TOO_MANY_SUBSCRIPTIONS"})
+
+
+async def test_the_twenty_first_socket_of_a_caller_is_closed_until_another_has_gone(server: Server) -> None:
+    everything = "tokens.view,finance.view"
+    async with AsyncExitStack() as stack:
+        connections = [await stack.enter_async_context(socket(server)) for _ in range(21)]
+        for connection in connections[:20]:
+            await introduce(connection, everything)
+
+        await say(connections[20], type="connection_init", payload={"token": everything})
+        refused = await closing(connections[20])
+        connections[0].transport.abort()
+        for _ in range(100):
+            async with socket(server) as another:
+                await say(another, type="connection_init", payload={"token": everything})
+                try:
+                    admitted = await hear(another)
+                    break
+                except ConnectionClosed:
+                    await asyncio.sleep(0.01)
+
+    assert refused == (1013, "This caller has 20 WebSockets open, and that is as many as it may.")
+    assert admitted == {"type": "connection_ack"}
 
 
 SUBSCRIBE = {"id": "1", "type": "subscribe"}
