@@ -29,6 +29,8 @@ def read_any_id(value: str) -> tuple[str, UUID] | None:
     try:
         text = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode()
         kind, _, key = text.partition(":")
-        return kind, UUID(key)
+        found = kind, UUID(key)
     except (ValueError, binascii.Error, UnicodeError):
         return None
+    # Decoders overlook much, and take many texts for the same; a thing has one id.
+    return found if global_id(*found) == value else None

@@ -33,6 +33,7 @@ MEMBERS = "members"
 KEYS = "keys"
 
 NodeType = TypeVar("NodeType")
+Place = TypeVar("Place")
 
 First = Annotated[int, strawberry.argument(description="How many to answer with, 1 to 100.")]
 After = Annotated[
@@ -92,7 +93,7 @@ def read_sequence(cursor: Cursor | None, *, of: str = ENTRIES) -> int | None:
     text = _opened(of, cursor)
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise _bad_cursor()
-    return int(text)
+    return _as_given(int(text), sequence_cursor(int(text), of=of), cursor)
 
 
 def moment_cursor(moment: datetime, key: UUID, *, of: str) -> Cursor:
@@ -109,7 +110,8 @@ def read_moment(cursor: Cursor | None, *, of: str) -> tuple[datetime, UUID] | No
         if moment.tzinfo is None:
             raise _bad_cursor()
         # Years at either end of the calendar have no UTC, and the database would fall over them.
-        return moment.astimezone(UTC), UUID(key)
+        place = moment.astimezone(UTC), UUID(key)
+        return _as_given(place, moment_cursor(*place, of=of), cursor)
     except (ValueError, OverflowError):
         raise _bad_cursor() from None
 
@@ -123,9 +125,17 @@ def read_key_cursor(cursor: Cursor | None, *, of: str) -> UUID | None:
     if cursor is None:
         return None
     try:
-        return UUID(_opened(of, cursor))
+        key = UUID(_opened(of, cursor))
+        return _as_given(key, key_cursor(key, of=of), cursor)
     except ValueError:
         raise _bad_cursor() from None
+
+
+def _as_given(place: Place, only_spelling: Cursor, cursor: Cursor) -> Place:
+    """The place, if the cursor is spelled as we spell it: decoders overlook much, and take many texts for the same."""
+    if cursor != only_spelling:
+        raise _bad_cursor()
+    return place
 
 
 def _sealed(of: str, text: str) -> Cursor:
