@@ -1,4 +1,4 @@
-"""Ids and cursors have one spelling each: whatever else a decoder would take for them is an id, or a place, of nothing."""
+"""Ids and cursors have one spelling each: what else a decoder would take for them is an id, or a place, of nothing."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from schema.pages import (
 from schema.scalars import Cursor
 
 KEY, MOMENT = UUID(int=7), datetime(2026, 3, 1, 9, 0, 0, 25, tzinfo=UTC)
-ODD_KEYS = ("{urn:uuid:%s}" % KEY, KEY.hex, str(KEY).replace("7", "٧"), f"{KEY} ", str(UUID(int=171)).upper())
+ODD_KEYS = (f"{{urn:uuid:{KEY}}}", KEY.hex, str(KEY).replace("7", "٧"), f"{KEY} ", str(UUID(int=171)).upper())
 READERS: dict[str, tuple[Cursor, Callable[[Cursor], object], object]] = {
     "a sequence": (sequence_cursor(12), lambda cursor: read_sequence(cursor, of="entries"), 12),
     "a moment": (
