@@ -8,8 +8,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 from math import inf
 from typing import Any, TypeVar
 from uuid import UUID
@@ -19,42 +18,31 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from models.adjusting import AdjustmentOrder, adjust
+from models.administration import Decision, reactivate, suspend
 from models.batches import spend_all_or_nothing
+from models.budgets import read_budgets, remove_budget
 from models.database import connection, open_database, transaction
-from models.deciding import Answer as Told
 from models.deciding import Order, decide_orders
-from models.errors import (
-    BatchRefused,
-    BudgetExceeded,
-    CaptureExceedsHold,
-    HoldNotFound,
-    HoldResolved,
-    HoldTooLong,
-    IdempotencyConflict,
-    InsufficientTokens,
-    Refusal,
-    WalletSuspended,
-)
+from models.errors import Refusal
+from models.expiring import book_expiry
 from models.granting import GrantOrder, grant
 from models.holding import CaptureOrder, ExtendOrder, HoldOrder, ReleaseOrder
-from models.outcomes import Booked, Held
+from models.locking import lock_wallet
+from models.outcomes import Booked
 from models.past import read_balances
 from models.purchases import PurchaseView
 from models.reconciliation import violations
 from models.spending import SpendOrder
 from models.wallets import WalletView, read_wallet, wallet_id_of
+from rules.budgets import BudgetPeriod
 from rules.holding import CaptureExcess
 from rules.identity import derived_id
 from rules.lots import LotKind
 from tests.builders import Organization, an_order, an_organization, defaults, is_paid, sets_a_budget
 from tests.conftest import Database
+from tests.models.ledger_words import START, plain, short_of, tokens_of
 from tests.models.token_model import Answer, WalletModel
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
-SUSPEND = """
-UPDATE organization_token_wallets SET is_active = NOT $2, suspended_at = CASE WHEN $2 THEN now() END,
-    suspension_reason = 'for a test' WHERE organization_id = $1
-"""
 LOTS = """
 SELECT remaining_tokens, held_tokens FROM token_lots WHERE organization_id = $1 ORDER BY created_at, kind = 'BONUS'
 """
@@ -69,10 +57,13 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 # is sometimes used with the same input.
 keys = st.integers(0, 300)
 amounts = st.sampled_from([1, 10_000, 25_000]) | st.integers(1, 40_000)
+shares = st.sampled_from([1, 2_500, 10_000]) | st.integers(1, 20_000)
 # More comes in than is asked for, so that most of what is asked is granted.
 gifts = st.integers(10_000, 150_000)
 actors = st.sampled_from([ADA, ADA, EVE])
 hours_held = st.sampled_from([1, 24, 30, 72, 30 * 24])
+budgeted = st.sampled_from([EVE, EVE, EVE, ADA])
+periods = st.sampled_from([BudgetPeriod.DAY, BudgetPeriod.WEEK])
 
 
 @contextmanager
@@ -98,50 +89,6 @@ def in_another_thread(dsn: str) -> Iterator[Run]:
         loop.close()
 
 
-def plain(tokens: Decimal) -> int:
-    """Tokens in ten-thousandths; fails on anything finer."""
-    number = tokens.scaleb(4)
-    assert number == int(number)
-    return int(number)
-
-
-def tokens_of(number: int) -> Decimal:
-    return Decimal(number).scaleb(-4)
-
-
-def hours_of(moment: datetime) -> int:
-    return int((moment - START) / timedelta(hours=1))
-
-
-def short_of(answer: Told) -> Answer:
-    """An answer in the words of the model."""
-    match answer:
-        case Booked():
-            balances = (plain(answer.available), plain(answer.held))
-            return ("booked", answer.sequence, plain(answer.tokens), *balances)
-        case Held():
-            hold, balances = answer.hold, (plain(answer.available), plain(answer.held))
-            ends = hours_of(hold.expires_at)
-            return ("hold", hold.status.value, plain(hold.tokens), plain(hold.captured), ends, *balances)
-        case InsufficientTokens():
-            return ("short", plain(answer.needed), plain(answer.available))
-        case BudgetExceeded():
-            return ("over", plain(answer.needed), plain(answer.left))
-        case HoldResolved():
-            return ("resolved", answer.status, plain(answer.captured))
-        case CaptureExceedsHold():
-            return ("exceeds", plain(answer.asked), plain(answer.held))
-        case BatchRefused():
-            return ("batch", answer.position)
-    names: dict[type[Refusal], str] = {
-        WalletSuspended: "suspended",
-        IdempotencyConflict: "conflict",
-        HoldNotFound: "no hold",
-        HoldTooLong: "too long",
-    }
-    return (names[type(answer)],)
-
-
 async def answer_of(work: Coroutine[Any, Any, Booked]) -> Answer:
     try:
         return short_of(await work)
@@ -163,12 +110,14 @@ class Ledger(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = WalletModel(limits={EVE: EVE_PER_DAY})
+        self.model = WalletModel()
         self.now = 0
+        # How often a budget was set or removed: not too often, for it is using it that matters.
+        self.changes = 0
         self.paid: set[str] = set()
         self.seen: dict[int, tuple[int, int]] = {}
         self.organization: Organization = self.run(an_organization(wallet=defaults(expires_after_days=2)))
-        self.run(sets_a_budget(self.organization, EVE, str(tokens_of(EVE_PER_DAY)), at=START))
+        self.sets_a_budget(EVE, BudgetPeriod.DAY, EVE_PER_DAY)
 
     @property
     def at(self) -> datetime:
@@ -267,20 +216,31 @@ class Ledger(RuleBasedStateMachine):
         anywhere = data.draw(st.integers(0, 3)) == 0 or not still
         return data.draw(st.sampled_from([*holds, NEVER_HELD] if anywhere else still))
 
-    @rule(asked=st.lists(amounts, min_size=1, max_size=4))
-    def spends_all_or_nothing(self, asked: list[int]) -> None:
-        spends = [(1_000 + len(self.model.answers) + place, tokens) for place, tokens in enumerate(asked)]
-        fits = not self.model.is_suspended and sum(asked) <= self.model.available(self.now)
-        before = self.model.sequence, dict(self.model.sums)
-        orders = [self._spend(key, tokens, ADA) for key, tokens in spends]
-        answers = [short_of(each) for each in self.run(spend_all_or_nothing(orders, at=self.at))]
-        if fits:
-            assert answers == [self.model.spend(self.now, key, tokens, ADA) for key, tokens in spends]
-            return
-        assert {answer[0] for answer in answers} <= {"short", "suspended", "batch"}
-        for (key, tokens), answer in zip(spends, answers, strict=True):
-            self.model.answers["spend", key] = (tokens, answer)
-        assert before == (self.model.sequence, dict(self.model.sums))
+    @precondition(lambda self: self.model.available(self.now) > 0)
+    @rule(data=st.data(), asked=st.lists(st.tuples(keys, shares, actors), min_size=1, max_size=4))
+    def spends_all_or_nothing(self, data: st.DataObject, asked: list[tuple[int, int, str]]) -> None:
+        """New keys, and sometimes ones that were used before or stand in the batch already, mostly for the same."""
+        known = [each[:2] for each in asked] + self._spent_before()
+        for key, first in data.draw(st.lists(st.sampled_from(known), max_size=2)):
+            tokens = data.draw(st.sampled_from([first, first, first, first + 1]))
+            asked.insert(data.draw(st.integers(0, len(asked))), (key, tokens, data.draw(actors)))
+        self._spend_all_or_nothing(asked)
+
+    def _spend_all_or_nothing(self, asked: Sequence[tuple[int, int, str]]) -> None:
+        expected = self.model.spend_all_or_nothing(self.now, asked)
+        answers = self.run(spend_all_or_nothing([self._spend(*each) for each in asked], at=self.at))
+        assert [short_of(each) for each in answers] == expected
+
+    def _spent_before(self) -> list[tuple[int, int]]:
+        """Keys of spends and their tokens; those that were granted stand there more often."""
+        answers = self.model.answers.items()
+        spends = [(key, asked, answer[0]) for (what, key), (asked, answer) in answers if what == "spend"]
+        return [
+            (key, asked)
+            for key, asked, how in spends
+            if isinstance(asked, int)
+            for _ in range(4 if how == "booked" else 1)
+        ]
 
     def _spend(self, key: int, tokens: int, actor: str) -> SpendOrder:
         return SpendOrder(self.organization.id, tokens_of(tokens), f"spend {key}", actor)
@@ -309,13 +269,39 @@ class Ledger(RuleBasedStateMachine):
     def time_passes(self, hours: int) -> None:
         self.now += hours
 
-    @precondition(lambda self: self.model.is_suspended or self.model.sequence > 12)
+    @precondition(lambda self: self.model.ends())
+    @rule(hours=st.sampled_from([0, 1, 24, 25, 49, 73]))
+    def books_expiry(self, hours: int) -> None:
+        """Some time later, and once: the second time there is nothing left to book."""
+        self.now += hours
+        for _ in range(2):
+            assert self.run(book_expiry(self.organization.id, at=self.at)) == self.model.book_expiry(self.now)
+        assert (self.model.overdue(self.now), self.model.waiting_to_expire(self.now)) == ([], 0)
+
+    @precondition(lambda self: self.model.sequence > 3 * self.changes)
+    @rule(actor=budgeted, period=periods, limit=st.sampled_from([20_000, 60_000, 120_000, 0]))
+    def sets_a_budget(self, actor: str, period: BudgetPeriod, limit: int) -> None:
+        """Also one that there is already, and one that was removed."""
+        tokens = str(tokens_of(limit))
+        self.run(sets_a_budget(self.organization, actor, tokens, period=period, at=self.at))
+        self.model.set_budget(self.now, actor, period, limit)
+        self.changes += 1
+
+    @precondition(lambda self: self.model.sequence > 3 * self.changes)
+    @rule(actor=budgeted, period=periods)
+    def removes_a_budget(self, actor: str, period: BudgetPeriod) -> None:
+        assert self.run(self._removed_budget(actor, period)) == self.model.remove_budget(actor, period)
+        self.changes += 1
+
+    @precondition(lambda self: self.model.suspended is not None or self.model.sequence > 12)
     @rule()
     def suspends_or_reactivates(self) -> None:
-        self.model.is_suspended = not self.model.is_suspended
-        self.run(self._execute(SUSPEND, self.organization.id, self.model.is_suspended))
+        decision = Decision(self.organization.id, "user/test", "for a test")
+        is_to_be = self.model.suspended is None
+        self.model.suspended = self.now if is_to_be else None
+        assert self.run((suspend if is_to_be else reactivate)(decision, at=self.at))
 
-    @precondition(lambda self: not self.model.is_suspended)
+    @precondition(lambda self: self.model.suspended is None)
     @rule(target=orders, whole=st.integers(1, 6))
     def orders_tokens(self, whole: int) -> tuple[PurchaseView, int]:
         return self.run(an_order(self.organization, str(whole), at=self.at)), whole * 10_000
@@ -341,6 +327,7 @@ class Ledger(RuleBasedStateMachine):
         assert plain(wallet.total_expired) == sums["expired"] + self.model.waiting_to_expire(self.now)
         assert lots == [(lot.left, lot.held) for lot in self.model.lots]
         assert plain(wallet.total_adjusted) == sums["adjusted"] - sums["removed"]
+        assert self.run(self._budgets()) == {name: self.model.budget(self.now, *name) for name in self.model.budgets}
         self.seen[self.now] = (plain(wallet.available), plain(wallet.held))
 
     def teardown(self) -> None:
@@ -361,9 +348,20 @@ class Ledger(RuleBasedStateMachine):
             kinds = (await read_balances(db, [wallet_id], at=START + timedelta(hours=hour)))[wallet_id]
         return sum(plain(kind.available) for kind in kinds), sum(plain(kind.held) for kind in kinds)
 
-    async def _execute(self, sql: str, *args: object) -> None:
+    async def _budgets(self) -> dict[tuple[str, str], Answer]:
         async with connection() as db:
-            await db.execute(sql, *args)
+            views = await read_budgets(db, self.organization.id, at=self.at, limit=10, after=None)
+        return {(view.actor, view.period): short_of(view) for view in views}
+
+    async def _removed_budget(self, actor: str, period: BudgetPeriod) -> Answer:
+        key = derived_id("budget", self.organization.id, actor, period)
+        try:
+            async with transaction() as db:
+                wallet = await lock_wallet(db, self.organization.id, at=self.at)
+                await remove_budget(db, wallet, key, actor="user/test", request_id=None)
+        except Refusal as refusal:
+            return short_of(refusal)
+        return ("removed",)
 
     async def _broken_rules(self) -> list[str]:
         async with connection() as db:
