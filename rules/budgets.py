@@ -75,10 +75,14 @@ class Usage:
         return min(refused, key=lambda over: (over.left, over.period), default=None)
 
     def add(self, actor: str, tokens: Decimal, at: datetime) -> None:
-        """`actor` has used so many tokens more in the windows of an instant; negative when they come back."""
+        """`actor` has used so many tokens more in the windows of an instant; negative when they come back.
+
+        What was used in a window before the budget counted it is not given back to it: nothing is used less than zero.
+        """
         for budget in self._by_actor.get(actor, ()):
             place = (budget.id, window_of(budget.period, at)[0])
-            self.changes[place] = self.changes.get(place, Decimal(0)) + tokens
+            change = max(tokens, -self._used(budget, at))
+            self.changes[place] = self.changes.get(place, Decimal(0)) + change
 
     def _used(self, budget: Budget, at: datetime) -> Decimal:
         place = (budget.id, window_of(budget.period, at)[0])

@@ -11,11 +11,23 @@ from models.budgets import BudgetOrder, BudgetView, read_budgets, remove_budget,
 from models.database import Connection, transaction
 from models.errors import BudgetExceeded
 from models.expiring import book_expiry
+from models.holding import CaptureOrder
 from models.locking import lock_wallet
 from models.reconciliation import violations
 from models.spending import SpendOrder
 from rules.budgets import BudgetPeriod
-from tests.builders import Organization, an_organization, gives, holds, numbers, releases, sets_a_budget, spend
+from rules.holding import CaptureExcess
+from tests.builders import (
+    Organization,
+    an_organization,
+    gives,
+    holds,
+    numbers,
+    releases,
+    sets_a_budget,
+    settle_hold,
+    spend,
+)
 
 A_MOMENT = timedelta(milliseconds=1)
 A_MINUTE = timedelta(minutes=1)
@@ -162,4 +174,30 @@ async def test_a_counter_that_says_too_little_stops_at_nothing_and_the_books_go_
     # then
     assert booked == 1
     assert await used(db, aurora, at=MIDNIGHT + A_MINUTE) == [0]
+    assert await violations(db) == []
+
+
+@pytest.mark.parametrize("is_booked", [False, True])
+async def test_what_was_held_before_a_budget_counted_is_not_given_back_to_it_whether_or_not_it_was_booked(
+    db: Connection, is_booked: bool
+) -> None:
+    # given a window that no budget has counted: 5 tokens were held in it until an hour later, and 1 still is
+    aurora = await aurora_with_100()
+    before = MIDNIGHT - 30 * A_MINUTE
+    await holds(aurora, "5", seconds=60, actor=ADA, at=before)
+    hold_id = await holds(aurora, "1", seconds=86_400, actor=ADA, at=before)
+    await caps(aurora, "10", at=MIDNIGHT)
+    if is_booked:
+        await book_expiry(aurora.id, at=MIDNIGHT)
+
+    # when 12 tokens more than were held are asked for
+    excess = CaptureExcess.TAKE_AVAILABLE
+    capture = CaptureOrder(
+        organization_id=aurora.id, key="all", actor="user/test", hold_id=hold_id, tokens=Decimal(13), excess=excess
+    )
+    with pytest.raises(BudgetExceeded) as refused:
+        await settle_hold(capture, at=MIDNIGHT)
+
+    # then
+    assert (refused.value.limit, refused.value.needed, refused.value.left) == (Decimal(10), Decimal(12), Decimal(10))
     assert await violations(db) == []

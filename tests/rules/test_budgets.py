@@ -101,6 +101,18 @@ def test_a_lowered_budget_has_nothing_left_rather_than_less_than_nothing() -> No
     )
 
 
+def test_what_comes_back_to_a_window_that_was_not_counted_leaves_no_more_than_the_limit() -> None:
+    usage = Usage([a_budget("5")], {})
+
+    usage.add(ADA, Decimal(-3), NOON)
+
+    assert usage.refusal(ADA, Decimal(5), NOON) is None
+    assert usage.refusal(ADA, Decimal("5.0001"), NOON) == OverBudget(
+        BudgetPeriod.DAY, Decimal(5), Decimal("5.0001"), Decimal(5), TOMORROW
+    )
+    assert usage.changes == {(DAILY, TODAY): Decimal(0)}
+
+
 def test_a_hold_uses_the_budget_when_it_is_placed_and_gives_back_what_it_does_not_need() -> None:
     usage = Usage([a_budget("5")], {})
 
