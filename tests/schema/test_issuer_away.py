@@ -13,7 +13,16 @@ from tests.schema.clients.issuer import new_key, token
 
 ADA = "ada@aurora.example"
 KEY, LATER_KEY, STRANGERS = (new_key(name, "ES256") for name in ("first", "later", "unknown"))
-GOOD, GARBAGE = token(KEY, ADA), token(STRANGERS, ADA)
+
+
+def good() -> str:
+    """A token that the issuer has given just now; they last five minutes."""
+    return token(KEY, ADA)
+
+
+def garbage() -> str:
+    """A token of somebody else, signed with their own key."""
+    return token(STRANGERS, ADA)
 
 
 @dataclass(slots=True)
@@ -90,17 +99,17 @@ async def test_an_issuer_that_fails_is_asked_once_in_half_a_minute(
     issuer.answering.set()
 
     # when
-    first = [*await told(tokens, *[GARBAGE] * 50), *await told(tokens, *[GARBAGE] * 50)]
+    first = [*await told(tokens, *[garbage()] * 50), *await told(tokens, *[garbage()] * 50)]
     asked = [issuer.asked]
     clock.seconds += 31
-    second = await told(tokens, *[GARBAGE] * 50)
+    second = await told(tokens, *[garbage()] * 50)
     asked.append(issuer.asked)
     issuer.status = 200
     clock.seconds += 31
 
     # then
     assert (first, second, asked) == ([False] * 100, [False] * 50, [1, 2])
-    assert await told(tokens, GOOD, GARBAGE, GOOD) == [True, False, True]
+    assert await told(tokens, good(), garbage(), good()) == [True, False, True]
     assert issuer.asked == 3
 
 
@@ -109,12 +118,12 @@ async def test_an_issuer_that_fails_later_is_asked_once_too_and_its_keys_go_on(
 ) -> None:
     # given
     issuer.answering.set()
-    assert await told(tokens, GOOD) == [True]
+    assert await told(tokens, good()) == [True]
     issuer.status = 500
 
     # when: the keys are too old
     clock.seconds += 601
-    answers = await told(tokens, *[GOOD, GARBAGE] * 25)
+    answers = await told(tokens, *[good(), garbage()] * 25)
 
     # then
     assert answers == [True, False] * 25
@@ -126,15 +135,15 @@ async def test_nobody_whose_key_is_known_waits_for_an_issuer_that_is_being_asked
 ) -> None:
     # given
     issuer.answering.set()
-    assert await told(tokens, GOOD) == [True]
+    assert await told(tokens, good()) == [True]
     issuer.answering.clear()
     clock.seconds += 601
-    asking = asyncio.create_task(told(tokens, GARBAGE))
+    asking = asyncio.create_task(told(tokens, garbage()))
     await issuer.is_asked(2)
 
     # when
     async with asyncio.timeout(2):
-        answers = await told(tokens, *[GOOD] * 20)
+        answers = await told(tokens, *[good()] * 20)
 
     # then
     assert (answers, asking.done(), issuer.asked) == ([True] * 20, False, 2)
@@ -145,13 +154,13 @@ async def test_nobody_whose_key_is_known_waits_for_an_issuer_that_is_being_asked
 async def test_whoever_comes_with_a_new_key_waits_for_it(issuer: Issuer, tokens: IssuerTokens, clock: Clock) -> None:
     # given
     issuer.answering.set()
-    assert await told(tokens, GOOD) == [True]
+    assert await told(tokens, good()) == [True]
     issuer.answering.clear()
     issuer.keys = (*issuer.keys, LATER_KEY.as_dict(private=False))
     clock.seconds += 31
 
     # when
-    asking = asyncio.create_task(told(tokens, *[GARBAGE, token(LATER_KEY, ADA)] * 10))
+    asking = asyncio.create_task(told(tokens, *[garbage(), token(LATER_KEY, ADA)] * 10))
     await issuer.is_asked(2)
     issuer.answering.set()
 
@@ -166,6 +175,6 @@ async def test_an_issuer_that_never_answers_is_given_up(
     monkeypatch.setattr(credentials, "FETCH_SECONDS", 0.2)
 
     async with asyncio.timeout(2):
-        assert await told(tokens, GOOD, GARBAGE) == [False, False]
+        assert await told(tokens, good(), garbage()) == [False, False]
 
     assert issuer.asked == 1
