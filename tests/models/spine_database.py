@@ -81,7 +81,7 @@ async def end_sessions(connection: Observer, *names: str) -> int:
     return ended
 
 
-async def until(condition: Callable[[], bool], *, seconds: float = 5) -> None:
+async def until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
     """The condition has come true; TimeoutError when it has not in time."""
     async with asyncio.timeout(seconds):
         while not condition():

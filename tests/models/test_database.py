@@ -63,7 +63,7 @@ async def sessions_usable_together() -> int:
     all_open = asyncio.Barrier(POOL_SIZE)
 
     async def take_part() -> int:
-        async with transaction() as own, asyncio.timeout(5):
+        async with transaction() as own, asyncio.timeout(20):
             await all_open.wait()
             return await session_of(own)
 

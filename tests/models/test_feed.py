@@ -123,7 +123,7 @@ async def test_readers_get_one_hint_for_a_batch(cluster: PostgresCluster, observ
     await write(observer, NORTH, 1, 300)
 
     async with running(cluster) as sequencer:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await hints.get() == "300"
         await until(lambda: sequencer.moved == 300)
 
@@ -224,7 +224,7 @@ async def test_a_cancellation_nobody_asked_for_does_not_end_the_spine(
 
     lifeline = Lifeline(cluster.dsn(), work, name="scrip-test")
     lifeline.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await started_again.wait()
     await lifeline.stop()
 

@@ -82,7 +82,7 @@ async def test_only_the_topics_asked_for_are_handled(cluster: PostgresCluster, o
         assert await kept_cursor(observer) == 1
         await publish(observer, NORTH, SKIP_SIZE, topic="notice")
         await until(lambda: reader.cursor == SKIP_SIZE + 11)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while await kept_cursor(observer) != SKIP_SIZE + 11:
                 await asyncio.sleep(0.01)
 

@@ -151,7 +151,7 @@ async def test_beyond_the_bound_callers_are_told_to_come_again_and_nothing_is_re
     async with owner.transaction():
         await owner.execute(LOCK, aurora.id)
         first = asyncio.create_task(asked(tills, order(aurora, "1", "first")))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while tills.waiting != 1 or not is_being_decided(tills, aurora):
                 await asyncio.sleep(0)
         queued = [asyncio.create_task(asked(tills, order(aurora, "1", f"spend {n}"))) for n in range(5)]
