@@ -43,7 +43,7 @@ async def measure(ground: Ground, size: Size) -> list[Ratio]:
     async with open_database(ground.dsn, several, application_name="scrip-benchmarks"):
         return [
             await compare(
-                f"spend transaction, {case}",
+                f"spends at tills, {case}",
                 partial(spending, (*ground.customers[:wallets],) * (clients // wallets), size.seconds),
                 "pgbench, the same writes",
                 partial(pgbench, ground, clients, wallets, size.seconds),

