@@ -1,6 +1,6 @@
 """Things by their global ids: all of one kind at once, and only those the caller may see.
 
-However many ids are asked for, each kind among them costs two statements: whose they are, and what they are.
+However many ids are asked for, each kind among them costs two statements at most: whose they are, and what they are.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
