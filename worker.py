@@ -48,6 +48,9 @@ from workflows.purchase import PurchaseWorkflow
 from workflows.schedules import ensure_schedules
 
 GRACE = timedelta(seconds=12)
+# A story goes on where it is remembered. When that worker has died, this is how long its next step waits for it before
+# any other takes it up: less than a buyer waits for an answer. Stories are short, so reading one again costs little.
+STICKY = timedelta(seconds=2)
 CONNECT_PAUSE_MIN = 0.5
 CONNECT_PAUSE_MAX = 10.0
 WORKFLOWS: Sequence[type[Any]] = (PurchaseWorkflow, LatePaymentWorkflow, JobWorkflow)
@@ -112,6 +115,7 @@ def workers(settings: Settings, client: Client, gateways: Mapping[str, PaymentGa
         interceptors=[ActivityLogging()],
         max_concurrent_activities=settings.database_pool_size,
         max_concurrent_local_activities=settings.database_pool_size,
+        sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=GRACE,
     )
     counter = Worker(

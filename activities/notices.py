@@ -1,7 +1,9 @@
 """Telling people what became of a purchase, by mail.
 
 A letter's id is made of the purchase and the kind of letter, so that one sent twice is recognisably the same. Letters
-are the last thing a story does and never hold it up: what cannot be delivered is logged by its code, without names.
+are the last thing a story does and never hold it up: what cannot be delivered is logged by its code, without names. A
+letter that waited, for the post or for another worker, until it was no longer true is not sent: nobody is asked to
+confirm what is paid already.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -22,12 +25,23 @@ from models.failpoints import failpoint
 from models.invoices import invoices_of_purchases, read_document
 from models.purchases import PurchaseView, require_purchase
 from models.wallets import read_wallet
+from rules.purchases import PurchaseStatus
+
+# What a purchase must be for a letter to be true.
+TRUE_OF = {
+    "receipt": {PurchaseStatus.COMPLETED, PurchaseStatus.PARTIALLY_REFUNDED, PurchaseStatus.REFUNDED},
+    "payment-failed": {PurchaseStatus.FAILED},
+    "action-required": {PurchaseStatus.REQUIRES_ACTION},
+    "purchase-expired": {PurchaseStatus.EXPIRED},
+}
 
 RECIPIENTS = """
 SELECT o.name AS organization, coalesce(u.email, o.contact_email) AS address
 FROM organizations o LEFT JOIN users u ON u.id::text = $2 AND u.organization_id = o.id AND u.is_active
 WHERE o.id = $1
 """
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +63,7 @@ class NoticeActivities:
 
     @activity.defn
     async def send_notice(self, notice: Notice) -> None:
-        """The letter was handed over. Raises a final error when the address will never take it."""
+        """The letter was handed over, or is not true any more. Raises a final error when the address never takes it."""
         failpoint("receipt.before_send")
         composers: dict[str, Composer] = {
             "receipt": self._receipt,
@@ -59,6 +73,9 @@ class NoticeActivities:
         }
         async with connection() as db:
             purchase = await require_purchase(db, UUID(notice.purchase_id))
+            if purchase.status not in TRUE_OF[notice.kind]:
+                log.info("letter.overtaken", kind=notice.kind, status=purchase.status)
+                return
             recipient = await _recipient_of(db, purchase)
             message = await composers[notice.kind](db, purchase, recipient, notice)
         try:

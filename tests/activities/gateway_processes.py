@@ -13,9 +13,10 @@ from pathlib import Path
 from threading import Condition, Thread
 from urllib.parse import parse_qsl
 
+from tests.patience import PATIENCE_SECONDS
+
 ROOT = Path(__file__).parents[2]
 API_KEY = "sandbox-key-for-tests"
-PATIENCE_SECONDS = 15
 
 
 @dataclass(frozen=True, slots=True)

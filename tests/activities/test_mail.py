@@ -19,6 +19,7 @@ import pytest_asyncio
 
 from activities.mail.protocol import Attachment, MailDeferred, Mailer, MailMessage, MailUndeliverable
 from activities.mail.smtp import SmtpAccount, SmtpMailer
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 SENT_AT = datetime(2026, 3, 14, 15, 4, 5, tzinfo=UTC)
@@ -74,11 +75,11 @@ async def a_mailbox(folder: Path, *, stop: signal.Signals = signal.SIGTERM) -> A
     )
     assert process.stdout is not None
     try:
-        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS))
         yield Mailbox(process, ready["smtp_port"], ready["http"])
     finally:
         process.send_signal(stop)
-        _, complaints = await asyncio.wait_for(process.communicate(), 30)
+        _, complaints = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
     assert (process.returncode, complaints.decode()) == (0, "")
 
 

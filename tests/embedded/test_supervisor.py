@@ -19,6 +19,7 @@ from embedded.leftovers import Trace, end_leftovers
 from embedded.parts import Errand, Part, PartFailed
 from embedded.supervisor import Supervisor
 from embedded.tether import tethered
+from tests.patience import PATIENCE_SECONDS
 
 # Writes its name and number to the diary when it is ready, and its name when it is asked to end.
 PART = """
@@ -75,7 +76,7 @@ class House:
 
     async def hears(self, holds: Callable[[], bool]) -> None:
         """Returns when something was said after which `holds` is true."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not holds():
                 self._news.clear()
                 await self._news.wait()

@@ -17,7 +17,7 @@ import websockets
 
 from schema.pages import FEED, sequence_cursor
 from tests.builders import Member
-from tests.faults.processes import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS
 from tests.simulators.world import START_PURCHASE
 
 PAUSE_SECONDS = 0.05

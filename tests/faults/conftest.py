@@ -19,4 +19,4 @@ async def neighbourhood(
 @pytest.fixture
 def bought_once() -> Bookkeeping:
     """The books after 100 tokens have been bought, whatever happened on the way."""
-    return Bookkeeping(lots=(Decimal(100),), invoices=(Decimal("58.00"),), violations=())
+    return Bookkeeping(lots=(Decimal(100),), invoices=(Decimal("58.00"),), documents=1, violations=())

@@ -31,7 +31,8 @@ from settings import Settings
 from tests.activities.gateway_processes import API_KEY
 from tests.builders import Member, a_member, a_payment_method, an_organization, gives
 from tests.faults.callers import Caller
-from tests.faults.processes import LOOK_AGAIN_SECONDS, PATIENCE_SECONDS, Door, Gateway
+from tests.faults.processes import LOOK_AGAIN_SECONDS, Door, Gateway
+from tests.patience import PATIENCE_SECONDS
 from tests.simulators.mailbox import Mailbox
 from tests.simulators.world import WEBHOOK_SECRET
 from workflows.purchase import purchase_workflow_id
@@ -88,16 +89,27 @@ async def _clone(cluster: PostgresCluster, source: str, name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Bookkeeping:
-    """What the books say of one purchase: its lots' tokens, its invoices' totals, and the rules that do not hold."""
+    """What the books say of one purchase.
+
+    lots        the tokens of each of its lots.
+    invoices    the total of each of its invoices.
+    documents   how many papers were made of them.
+    violations  the rules of the books that do not hold.
+    """
 
     lots: tuple[Decimal, ...]
     invoices: tuple[Decimal, ...]
+    documents: int
     violations: tuple[str, ...]
 
 
 BEING_CHARGED = "SELECT 1 FROM token_purchases WHERE id = $1 AND status = 'processing'"
 LOTS = "SELECT granted_tokens AS amount FROM token_lots WHERE purchase_id = $1"
 INVOICES = "SELECT total_amount AS amount FROM token_invoices WHERE purchase_id = $1"
+DOCUMENTS = """
+SELECT 1 FROM token_invoice_documents AS paper JOIN token_invoices AS invoice ON invoice.id = paper.invoice_id
+WHERE invoice.purchase_id = $1
+"""
 
 
 @dataclass(slots=True)
@@ -155,9 +167,10 @@ class House:
 
     async def bookkeeping(self, key: str) -> Bookkeeping:
         async with self.books() as books:
-            lots, invoices = [await books.fetch(sql, self.purchase(key)) for sql in (LOTS, INVOICES)]
+            found = [await books.fetch(sql, self.purchase(key)) for sql in (LOTS, INVOICES, DOCUMENTS)]
+            lots, invoices, documents = found
             broken = tuple(violation.rule for violation in await violations(books))
-            return Bookkeeping(_amounts(lots), _amounts(invoices), broken)
+            return Bookkeeping(_amounts(lots), _amounts(invoices), len(documents), broken)
 
     async def broken_rules(self) -> list[str]:
         """The rules of the books that do not hold now."""

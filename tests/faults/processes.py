@@ -24,9 +24,9 @@ from embedded.ports import free_port, is_answered
 from embedded.tether import tethered
 from settings import Settings
 from tests.activities.gateway_processes import Running, sandbox_provider
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 0.02
 LATE_SECONDS = "0.3"
 

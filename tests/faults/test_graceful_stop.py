@@ -12,11 +12,13 @@ from temporalio.client import WorkflowHandle
 
 from tests.faults.callers import FROM_THE_FIRST, Caller, wallet_events, wallet_updates
 from tests.faults.houses import Bookkeeping, Neighbourhood
-from tests.faults.processes import PATIENCE_SECONDS, caretaker
+from tests.faults.processes import caretaker
+from tests.patience import PATIENCE_SECONDS
 
 KEY = "order 1"
 BY_SIGTERM = -signal.SIGTERM
-STOP_SECONDS_MAX = 5
+# Less than the worker's grace: nobody is waited for in vain.
+STOP_SECONDS_MAX = 10
 
 
 async def attempts_at_the_charge(story: WorkflowHandle[Any, Any]) -> list[int]:

@@ -7,7 +7,8 @@ import signal
 from embedded.ports import free_port
 from tests.faults.callers import Caller, Watcher
 from tests.faults.houses import Neighbourhood
-from tests.faults.processes import PATIENCE_SECONDS, caretaker, until
+from tests.faults.processes import caretaker, until
+from tests.patience import PATIENCE_SECONDS
 
 SPENDERS = 8
 SPENDS_EACH = 20

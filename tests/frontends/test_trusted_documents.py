@@ -15,6 +15,7 @@ from schema.edge.trusted import read_manifest
 from tests.builders import Member
 from tests.conftest import Database
 from tests.frontends.visits import VISIT, a_customer, remember_the_order, visit
+from tests.patience import PATIENCE_SECONDS
 from tests.schema.clients.sockets import Socket, opened
 from tests.simulators.world import World
 from tests.source_tree import ROOT
@@ -150,7 +151,7 @@ async def test_a_manifest_that_no_longer_fits_the_schema_stops_the_door(
     door = await asyncio.create_subprocess_exec(
         sys.executable, "server.py", cwd=ROOT, env=environment, stderr=asyncio.subprocess.PIPE
     )
-    _, complaint = await asyncio.wait_for(door.communicate(), 30)
+    _, complaint = await asyncio.wait_for(door.communicate(), PATIENCE_SECONDS)
 
     # then
     assert door.returncode == 2

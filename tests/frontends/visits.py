@@ -8,6 +8,7 @@ from typing import Any
 from embedded import web
 from models.database import connection
 from tests.builders import Member, a_member, a_payment_method, an_organization, gives
+from tests.patience import PATIENCE_SECONDS
 from tests.simulators.world import World
 from workflows.purchase import purchase_workflow_id
 
@@ -26,7 +27,7 @@ async def visit(world: World, ada: Member, example: Path) -> list[Any]:
         web.node_executable(), "dist/main.js", world.url, ada.email, ada.password, "visit",
         cwd=example, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    said, complaints = await asyncio.wait_for(program.communicate(), 60)
+    said, complaints = await asyncio.wait_for(program.communicate(), PATIENCE_SECONDS)
     assert (program.returncode, complaints.decode()) == (0, "")
     return [json.loads(line) for line in said.splitlines()]
 

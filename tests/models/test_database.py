@@ -22,6 +22,7 @@ from models.database import (
 )
 from models.tables.spine import FeedCursor
 from tests.models.spine_database import NORTH, Observer, empty_spine, end_sessions
+from tests.patience import PATIENCE_SECONDS
 
 POOL_SIZE = 8
 ADD = "INSERT INTO feed_cursors (reader, seq) VALUES ($1, $2)"
@@ -63,7 +64,7 @@ async def sessions_usable_together() -> int:
     all_open = asyncio.Barrier(POOL_SIZE)
 
     async def take_part() -> int:
-        async with transaction() as own, asyncio.timeout(20):
+        async with transaction() as own, asyncio.timeout(PATIENCE_SECONDS):
             await all_open.wait()
             return await session_of(own)
 

@@ -22,6 +22,7 @@ from rules.entries import EntryKind
 from rules.identity import derived_id
 from rules.lots import LotKind
 from tests.builders import Organization, a_package, an_order, an_organization, defaults, gives, holds, is_paid, spend
+from tests.patience import PATIENCE_SECONDS
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 A_DAY = timedelta(days=1)
@@ -187,7 +188,9 @@ async def test_lots_that_are_held_beyond_their_expiry_are_booked_when_the_hold_e
     await holds(aurora, "10", seconds=2 * 24 * 3600, at=NOW)
 
     # when
-    booked = [await asyncio.wait_for(book_expiry(aurora.id, at=NOW + days * A_DAY), 10) for days in (1, 2, 2)]
+    booked = [
+        await asyncio.wait_for(book_expiry(aurora.id, at=NOW + days * A_DAY), PATIENCE_SECONDS) for days in (1, 2, 2)
+    ]
 
     # then
     assert booked == [0, 1, 0]
@@ -208,7 +211,7 @@ async def test_holds_and_lots_are_booked_in_their_order_however_many_at_once(
         await holds(aurora, "1", seconds=hours * 3600, at=NOW)
 
     # when
-    booked = await asyncio.wait_for(book_expiry(aurora.id, at=NOW + A_DAY), 10)
+    booked = await asyncio.wait_for(book_expiry(aurora.id, at=NOW + A_DAY), PATIENCE_SECONDS)
 
     # then: what came back before is lost at the lot's instant, what comes back later as it comes
     assert booked == 5

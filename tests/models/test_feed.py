@@ -14,6 +14,7 @@ from embedded.postgres import PostgresCluster
 from models.database import open_database, transaction
 from models.feed import BATCH, Event, Lifeline, OwnConnection, Sequencer, announce, forget_events
 from tests.models.spine_database import NORTH, SOUTH, Observer, empty_spine, end_sessions, until, write
+from tests.patience import PATIENCE_SECONDS
 
 READ = "SELECT seq, organization_id, topic, body, occurred_at FROM feed ORDER BY seq"
 
@@ -123,7 +124,7 @@ async def test_readers_get_one_hint_for_a_batch(cluster: PostgresCluster, observ
     await write(observer, NORTH, 1, 300)
 
     async with running(cluster) as sequencer:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert await hints.get() == "300"
         await until(lambda: sequencer.moved == 300)
 
@@ -224,7 +225,7 @@ async def test_a_cancellation_nobody_asked_for_does_not_end_the_spine(
 
     lifeline = Lifeline(cluster.dsn(), work, name="scrip-test")
     lifeline.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await started_again.wait()
     await lifeline.stop()
 

@@ -21,6 +21,7 @@ from models.feed import Event, Sequencer
 from models.hub import Hub
 from models.reader import FeedReader
 from tests.models.spine_database import Observer, empty_spine, end_sessions, until
+from tests.patience import PATIENCE_SECONDS
 
 WALLETS = tuple(UUID(int=number) for number in range(1, 4))
 WRITERS = 3
@@ -133,7 +134,7 @@ async def test_nothing_is_lost_repeated_or_reordered(cluster: PostgresCluster, o
             stack.push_async_callback(process.stop)
 
         # when
-        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
             kills = group.create_task(kill_the_spine(observer))
             for _ in range(WRITERS):
                 group.create_task(change_wallets(dsn, chance))

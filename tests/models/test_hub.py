@@ -11,6 +11,7 @@ from embedded.postgres import PostgresCluster
 from models.feed import Event
 from models.hub import QUEUE_SIZE, CursorUnknown, Hub
 from tests.models.spine_database import NORTH, SOUTH, Observer, empty_spine, end_sessions, publish, until
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ async def hub(cluster: PostgresCluster, observer: Observer) -> AsyncIterator[Hub
 
 async def take(subscription: AsyncGenerator[Event, None], count: int) -> list[int]:
     """The next events' places in the feed."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         return [(await anext(subscription)).seq for _ in range(count)]
 
 
@@ -171,7 +172,7 @@ async def test_a_cursor_from_a_process_that_is_ahead_continues_here(observer: Ob
 
 async def test_a_lost_hint_costs_two_seconds_at_most(observer: Observer, hub: Hub) -> None:
     async with aclosing(hub.subscribe(NORTH, after=0)) as subscription:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await publish(observer, NORTH, 1, with_hint=False)
             assert (await anext(subscription)).seq == 1
 
@@ -217,7 +218,7 @@ async def test_finish_ends_every_subscription(observer: Observer, hub: Hub) -> N
 
     hub.finish()
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await asyncio.gather(*collecting) == [[], []]
         assert await collect(hub.subscribe(NORTH, after=0)) == []
     assert hub.subscribers == 0

@@ -42,6 +42,7 @@ from tests.builders import Organization, an_order, an_organization, defaults, is
 from tests.conftest import Database
 from tests.models.ledger_words import START, plain, short_of, tokens_of
 from tests.models.token_model import Answer, WalletModel
+from tests.patience import PATIENCE_SECONDS
 
 LOTS = """
 SELECT remaining_tokens, held_tokens FROM token_lots WHERE organization_id = $1 ORDER BY created_at, kind = 'BONUS'
@@ -74,7 +75,7 @@ def in_another_thread(dsn: str) -> Iterator[Run]:
     thread.start()
 
     def run(work: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(timeout=30)
+        return asyncio.run_coroutine_threadsafe(work, loop).result(timeout=PATIENCE_SECONDS)
 
     database = open_database(dsn, 2, application_name="scrip-model-test")
     try:

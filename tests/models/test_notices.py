@@ -19,6 +19,7 @@ from rules.identity import derived_id
 from rules.notices import NoticeKind
 from tests.builders import Organization, an_organization, gives, spend
 from tests.models.test_expiry_booking import many_lots
+from tests.patience import PATIENCE_SECONDS
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 A_DAY = timedelta(days=1)
@@ -205,7 +206,7 @@ async def test_a_wallet_of_many_lots_is_warned_of_all_of_them(db: Connection) ->
 async def somebody_waits(owner: asyncpg.Connection) -> None:
     """Comes back when a transaction of the application waits for what another one holds."""
     waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await owner.fetchval(waiting) is None:
             await asyncio.sleep(0.01)
 

@@ -12,6 +12,7 @@ from embedded.postgres import PostgresCluster
 from models.feed import Event
 from models.reader import SKIP_SIZE, FeedReader
 from tests.models.spine_database import NORTH, SOUTH, Observer, empty_spine, end_sessions, publish, until
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ async def test_only_the_topics_asked_for_are_handled(cluster: PostgresCluster, o
         assert await kept_cursor(observer) == 1
         await publish(observer, NORTH, SKIP_SIZE, topic="notice")
         await until(lambda: reader.cursor == SKIP_SIZE + 11)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while await kept_cursor(observer) != SKIP_SIZE + 11:
                 await asyncio.sleep(0.01)
 

@@ -21,6 +21,7 @@ from rules.identity import derived_id
 from rules.spending import Spend
 from tests.builders import Organization, an_organization, gives, sets_a_budget
 from tests.conftest import Database
+from tests.patience import PATIENCE_SECONDS
 
 LOCK = "SELECT 1 FROM organization_token_wallets WHERE organization_id = $1 FOR UPDATE"
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -151,7 +152,7 @@ async def test_beyond_the_bound_callers_are_told_to_come_again_and_nothing_is_re
     async with owner.transaction():
         await owner.execute(LOCK, aurora.id)
         first = asyncio.create_task(asked(tills, order(aurora, "1", "first")))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while tills.waiting != 1 or not is_being_decided(tills, aurora):
                 await asyncio.sleep(0)
         queued = [asyncio.create_task(asked(tills, order(aurora, "1", f"spend {n}"))) for n in range(5)]

@@ -12,6 +12,7 @@ from models.database import Connection, connection
 from models.locking import LockedWallet, lock_wallet
 from rules.permissions import Permission
 from tests.builders import Member, Organization, a_member, an_organization, gives
+from tests.patience import PATIENCE_SECONDS
 from tests.schema.clients.books import everything
 from tests.schema.clients.tokens import aurora_with, balances, does, kinds, movements, refusal, suspend
 from tests.simulators.world import World
@@ -343,7 +344,7 @@ async def test_a_batch_is_refused_as_a_whole_while_spending_is_switched_off(
 
 async def fills(world: World, waiting: int) -> None:
     """So many requests wait at the tills."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while world.product.tills.waiting < waiting:
             await asyncio.sleep(0.01)
 

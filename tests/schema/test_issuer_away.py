@@ -9,6 +9,7 @@ import pytest
 
 from schema import credentials
 from schema.credentials import Identity, InvalidCredential, IssuerTokens
+from tests.patience import PATIENCE_SECONDS
 from tests.schema.clients.issuer import new_key, token
 
 ADA = "ada@aurora.example"
@@ -46,7 +47,7 @@ class Issuer:
         writer.close()
 
     async def is_asked(self, times: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while self.asked < times:
                 await asyncio.sleep(0.01)
 
@@ -142,7 +143,7 @@ async def test_nobody_whose_key_is_known_waits_for_an_issuer_that_is_being_asked
     await issuer.is_asked(2)
 
     # when
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         answers = await told(tokens, *[good()] * 20)
 
     # then
@@ -174,7 +175,7 @@ async def test_an_issuer_that_never_answers_is_given_up(
 ) -> None:
     monkeypatch.setattr(credentials, "FETCH_SECONDS", 0.2)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await told(tokens, good(), garbage()) == [False, False]
 
     assert issuer.asked == 1

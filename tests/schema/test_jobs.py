@@ -18,6 +18,7 @@ from server import connect_temporal
 from tests.activities.gateway_processes import Running
 from tests.builders import an_organization, gives
 from tests.conftest import Database
+from tests.patience import PATIENCE_SECONDS
 from tests.schema.clients.books import everything
 from tests.simulators.mailbox import Mailbox
 from tests.simulators.operators import RUN, Operator
@@ -164,7 +165,7 @@ async def test_a_restarted_worker_makes_no_second_schedule(unattended: World) ->
 async def test_switched_off_jobs_are_paused_and_cannot_be_run(world: World, owner: asyncpg.Connection) -> None:
     # given
     operator = await Operator.of(world)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while [(await operator.sees(job.name))["isPaused"] for job in JOBS] != [True] * len(JOBS):
             await asyncio.sleep(0.03)
     before = await everything(owner)
@@ -226,7 +227,7 @@ async def test_before_its_schedule_is_made_a_job_is_listed_and_cannot_be_run(wit
     operator = await Operator.of(world)
 
     # when
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (seen := await operator.sees("expire-tokens"))["isScheduled"]:
             await asyncio.sleep(0.03)
     told = await world.ask(RUN, operator.member, input={"name": "expire-tokens"})

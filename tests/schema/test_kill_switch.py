@@ -289,7 +289,7 @@ async def test_a_purchase_under_way_can_be_given_up(house: House, db: Connection
         told = await world.data(CANCEL, ada, input={"purchaseId": purchase_id})
 
         assert told["cancelPurchase"]["__typename"] == "CancelPurchaseSuccess"
-        assert (await world.purchase(ada, purchase_id))["status"] == "CANCELLED"
+        await world.becomes(ada, purchase_id, "CANCELLED")
         assert await traces(db, purchase_id) == unpaid("CANCELLED")
         assert await world.broken_rules() == []
 
@@ -299,6 +299,7 @@ async def test_a_payment_that_comes_late_completes_its_purchase(house: House, db
     ada = await a_buyer("pm_declined_do_not_honor")
     async with house.open() as world:
         purchase_id = await world.places(ada, **ORDER)
+        await world.ends(purchase_id)
 
     # when
     async with house.open(**OFF) as world:

@@ -8,9 +8,10 @@ from datetime import timedelta
 from schema.credentials import OwnTokens
 from schema.pages import FEED, sequence_cursor
 from tests.builders import Member, a_member, an_organization, gives
+from tests.patience import PATIENCE_SECONDS
 from tests.schema.clients.sockets import opened
 from tests.schema.clients.streams import stream
-from tests.simulators.world import PATIENCE_SECONDS, World
+from tests.simulators.world import World
 
 WATCH = "subscription ($after: Cursor) { walletUpdated(after: $after) { sequence } }"
 START = sequence_cursor(0, of=FEED)

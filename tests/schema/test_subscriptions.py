@@ -15,6 +15,7 @@ from embedded.web import WEB, node_executable
 from models.database import connection
 from schema.pages import FEED, sequence_cursor
 from tests.builders import Member, Organization, a_member, a_payment_method, an_organization, gives
+from tests.patience import PATIENCE_SECONDS
 from tests.schema.clients.scene import a_scene
 from tests.schema.clients.sockets import Socket, opened, unopened
 from tests.schema.clients.streams import stream
@@ -36,7 +37,7 @@ class NodeClient:
 
     async def hear(self) -> Any:
         assert self.process.stdout is not None
-        line = await asyncio.wait_for(self.process.stdout.readline(), 20)
+        line = await asyncio.wait_for(self.process.stdout.readline(), PATIENCE_SECONDS)
         return json.loads(line)
 
 
@@ -187,7 +188,7 @@ async def test_the_wallet_of_others_and_a_forgotten_place_are_errors(world: Worl
 
 async def everything_is_told(world: World) -> None:
     """Whoever watches from here on hears of nothing that is over already."""
-    async with asyncio.timeout(20), connection() as db:
+    async with asyncio.timeout(PATIENCE_SECONDS), connection() as db:
         while True:
             (row,) = await db.fetch("SELECT max(seq) AS newest, (SELECT count(*) FROM outbox) AS waiting FROM feed")
             if row["waiting"] == 0 and world.product.hub.head >= (row["newest"] or 0):

@@ -13,8 +13,9 @@ from typing import Any
 
 import httpx2
 
+from tests.patience import PATIENCE_SECONDS
+
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.builders import PLATFORM, Member, a_member
-from tests.simulators.world import PATIENCE_SECONDS, World
+from tests.patience import PATIENCE_SECONDS
+from tests.simulators.world import World
 
 JOBS = """{ backgroundJobs { name description schedule isScheduled isPaused pauseNote nextRunAt url
   lastRun { startedAt endedAt status result { lookedAt changed failed findings } workflow { id status url } } } }"""

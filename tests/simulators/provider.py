@@ -12,7 +12,8 @@ import httpx2
 from activities.gateways.sandbox_provider.events import signed_headers
 from schema.ids import read_id
 from tests.activities.gateway_processes import API_KEY
-from tests.simulators.world import PATIENCE_SECONDS, WEBHOOK_SECRET, World
+from tests.patience import PATIENCE_SECONDS
+from tests.simulators.world import WEBHOOK_SECRET, World
 
 AUTHORISED = {"authorization": f"Bearer {API_KEY}"}
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from models.database import Connection
 from schema.ids import read_id
-from tests.simulators.world import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS
 
 TRACES = """
 SELECT (SELECT coalesce(sum(granted_tokens), 0) FROM token_lots WHERE purchase_id = $1) AS tokens,

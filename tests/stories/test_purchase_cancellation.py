@@ -6,9 +6,10 @@ from typing import Any
 from models.database import Connection
 from schema.ids import global_id
 from tests.builders import Member, a_buyer
+from tests.patience import PATIENCE_SECONDS
 from tests.simulators.provider import Provider
 from tests.simulators.traces import audited, paid, traces, unpaid
-from tests.simulators.world import PATIENCE_SECONDS, World
+from tests.simulators.world import World
 
 CANCEL = """
 mutation ($input: CancelPurchaseInput!) { cancelPurchase(input: $input) {

@@ -92,6 +92,7 @@ async def test_a_false_claim_of_a_late_capture_changes_nothing(world: World, db:
     ada = await a_buyer("pm_declined_do_not_honor")
     purchase_id = await world.places(ada, tokens="40", idempotencyKey="order")
     await dispatched(db, purchase_id, count=1)
+    await world.ends(purchase_id)
 
     # when
     assert await post_event(world, event_for(purchase_id, "CAPTURED")) == 200
@@ -108,6 +109,8 @@ async def test_a_false_claim_of_a_late_capture_changes_nothing(world: World, db:
 
 async def captured_late(world: World, ada: Member, purchase_id: str) -> None:
     """The gateway captures the payment of a closed purchase, and the buyer gets what they paid for."""
+    # A story that is about to end would take the news itself.
+    await world.ends(purchase_id)
     await Provider.of(world).forces(purchase_id, "CAPTURED")
     purchase = await world.becomes(ada, purchase_id, "COMPLETED")
     world.started.append(late_story(purchase_id))

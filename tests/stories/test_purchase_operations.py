@@ -18,9 +18,10 @@ from embedded.ports import free_port
 from models.database import Connection
 from tests.activities.gateway_processes import sandbox_provider
 from tests.builders import Member, a_buyer, a_member, a_payment_method, an_organization
+from tests.patience import PATIENCE_SECONDS
 from tests.simulators.provider import Provider
 from tests.simulators.traces import paid, traces
-from tests.simulators.world import PATIENCE_SECONDS, WEBHOOK_SECRET, World, key_of
+from tests.simulators.world import WEBHOOK_SECRET, World, key_of
 from tests.workflows.recorded import readable
 from workflows.attributes import AMOUNT, ORGANIZATION, PURCHASE, STAGE
 

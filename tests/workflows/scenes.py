@@ -58,6 +58,7 @@ async def test_record_cancelled_and_paid_late(world: World) -> None:
     await world.data(CANCEL, ada, input={"purchaseId": purchase["id"]})
     await kept(world, "cancelled", world.story(purchase["id"]).id)
 
+    await world.ends(purchase["id"])
     await Provider.of(world).forces(purchase["id"], "CAPTURED")
     await world.becomes(ada, purchase["id"], "COMPLETED")
     key = read_id(purchase["id"], "Purchase")

@@ -18,6 +18,7 @@ from temporalio.worker import Replayer, Worker
 from activities.jobs import JOBS, Job, JobActivities
 from activities.messages import JobPage, JobReport, JobRequest
 from rules.timetable import Timetable
+from tests.patience import PATIENCE_SECONDS
 from worker import workflow_runner
 from workflows.jobs import JobWorkflow
 
@@ -105,7 +106,7 @@ async def test_a_page_that_fails_is_tried_again_where_it_was(temporal: WorkflowE
     pages = Pages(failures=2)
     async with serving(temporal, [pages.job()]) as queue:
         handle = await start(temporal, queue, JobRequest("five-pages"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(pages.asked) < 3:
                 await temporal.fast_forward(handle, timedelta(seconds=1))
         report = await handle.result()

@@ -18,6 +18,7 @@ from tests.builders import (
     a_payment_method,
     an_organization,
 )
+from tests.patience import PATIENCE_SECONDS
 from tests.simulators.world import World
 
 ENTRIES = "{ wallet { id entries { nodes { id } } lots { nodes { id } } invoices { nodes { id number } } } }"
@@ -102,7 +103,7 @@ async def a_scene(world: World) -> Scene:
 
 async def gateway_has_told(*, purchases: int) -> None:
     """The gateway's events about so many purchases are stored; after that nothing moves by itself."""
-    async with asyncio.timeout(15), connection() as db:
+    async with asyncio.timeout(PATIENCE_SECONDS), connection() as db:
         while len(await db.fetch("SELECT DISTINCT gateway_payment_id FROM gateway_events")) < purchases:
             await asyncio.sleep(0.02)
 

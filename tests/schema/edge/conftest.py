@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.schema.edge import harbour
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -72,5 +73,5 @@ def server(built_page: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 async def client(server: Server) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=server.url, timeout=15) as connected:
+    async with httpx2.AsyncClient(base_url=server.url, timeout=PATIENCE_SECONDS) as connected:
         yield connected

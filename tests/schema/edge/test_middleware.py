@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from schema.edge.middleware import BODY_BYTES_MAX, harden
+from tests.patience import PATIENCE_SECONDS
 from tests.schema.edge.conftest import Server
 
 
@@ -23,7 +24,7 @@ async def exchange(server: Server, *parts: bytes) -> bytes:
         for part in parts:
             writer.write(part)
             await writer.drain()
-        return await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
     finally:
         writer.close()
 

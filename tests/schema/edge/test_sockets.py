@@ -11,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
+from tests.patience import PATIENCE_SECONDS
 from tests.schema.edge.conftest import Server
 
 TRANSPORT = Subprotocol("graphql-transport-ws")
@@ -33,7 +34,7 @@ async def say(connection: ClientConnection, **message: Any) -> None:
 
 
 async def hear(connection: ClientConnection) -> dict[str, Any]:
-    frame = await asyncio.wait_for(connection.recv(), 10)
+    frame = await asyncio.wait_for(connection.recv(), PATIENCE_SECONDS)
     assert isinstance(frame, str)
     message: dict[str, Any] = json.loads(frame)
     return message
@@ -46,7 +47,7 @@ async def introduce(connection: ClientConnection, token: str = "") -> None:
 
 async def closing(connection: ClientConnection) -> tuple[int, str]:
     """The code and the reason with which the server closes, whatever it says before."""
-    await asyncio.wait_for(connection.wait_closed(), 10)
+    await asyncio.wait_for(connection.wait_closed(), PATIENCE_SECONDS)
     assert connection.close_code is not None
     return connection.close_code, connection.close_reason or ""
 

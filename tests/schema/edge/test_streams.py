@@ -13,6 +13,7 @@ from graphql import GraphQLError
 
 from schema.edge.masking import ErrorCode, public_error
 from schema.edge.trusted import TrustedDocuments
+from tests.patience import PATIENCE_SECONDS
 from tests.schema.edge import harbour
 from tests.schema.edge.harbour import NOON, Context, Sailor, a_sailor, all_of, harbour_schema, next_of, problems
 from tests.schema.edge.visits import Caller, Reader, View, a_view, calling, reading
@@ -43,7 +44,7 @@ def codes(heard: Any) -> list[dict[str, Any]]:
 
 
 async def comes_true(claim: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not claim():
             await asyncio.sleep(0)
 

@@ -17,9 +17,9 @@ from starlette.websockets import WebSocket
 from schema.edge.costs import Toll
 from schema.edge.schema import EdgeSchema
 from schema.edge.view import GraphQLView
+from tests.patience import PATIENCE_SECONDS
 from tests.schema.edge.harbour import Context, Sailor, harbour_schema
 
-PATIENCE_SECONDS = 10.0
 HOME = "192.0.2.1"
 TRANSPORT = "graphql-transport-ws"
 
