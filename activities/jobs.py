@@ -57,7 +57,7 @@ class Job:
 async def each_of(
     name: str, organizations: Sequence[UUID], work: Callable[[UUID], Awaitable[int]], *, after: str | None
 ) -> JobPage:
-    """A page that works organisation by organisation; `work` says how much it changed.
+    """A page that works organization by organization; `work` says how much it changed.
 
     One that fails is logged and counted. A database that is away or busy fails the page, which is tried again.
     """

@@ -148,6 +148,6 @@ def message_id_of(notice: Notice) -> str:
 
 
 async def _recipient_of(db: Connection, purchase: PurchaseView) -> Recipient:
-    """Whoever bought, if that is a person who is still there; else the organisation's contact."""
+    """Whoever bought, if that is a person who is still there; else the organization's contact."""
     row: Any = await db.fetch_one(RECIPIENTS, purchase.organization_id, purchase.purchased_by.removeprefix("user/"))
     return Recipient(row["organization"], row["address"])

@@ -29,7 +29,7 @@ GOODBYE_SECONDS_MAX = 12.0
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One operation and what stands in every good answer. `wallets` is over how many organisations it is spread."""
+    """One operation and what stands in every good answer. `wallets` is over how many organizations it is spread."""
 
     query: str
     variables: Mapping[str, object]
@@ -49,7 +49,7 @@ class Job:
     run      a word that no other run uses; part of every idempotency key.
     tokens   access tokens, one for each connection.
     body     of each request; `@KEY@` in it becomes a key that is used once, `@ORGANIZATION@` the id of one of
-             `wallets` organisations by chance.
+             `wallets` organizations by chance.
     expects  what stands in every good answer.
     """
 

@@ -1,6 +1,6 @@
 """Where it is measured: a durable PostgreSQL of its own with the product's tables, and customers with tokens.
 
-Customer 1, 2, 3 … is the organisation whose id is that number, so that a script in another language finds it too.
+Customer 1, 2, 3 … is the organization whose id is that number, so that a script in another language finds it too.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ MAY = (Permission.TOKENS_VIEW, Permission.TOKENS_SPEND, Permission.TOKENS_PURCHA
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """An organisation with tokens, and the access token of a person who may spend them."""
+    """An organization with tokens, and the access token of a person who may spend them."""
 
     organization_id: UUID
     actor: str
@@ -105,7 +105,7 @@ def settings_for(dsn: str, folder: Path) -> Settings:
 
 
 async def a_customer(number: int, settings: Settings) -> Customer:
-    """An organisation with a wallet of a few lots and some history, and a person of it who is signed in."""
+    """An organization with a wallet of a few lots and some history, and a person of it who is signed in."""
     organization_id = UUID(int=number)
     async with transaction() as db:
         await db.execute(

@@ -22,7 +22,7 @@ class Size:
     rounds       pairs of runs for each ratio, after `warm_ups` pairs that do not count.
     seconds      length of a run that is bounded by time, whole seconds; hot_seconds of one at a hot wallet, where a
                  batch of a thousand has to be answered within it and a queue at one row has to settle.
-    connections  keep-alive connections to the API, each of another organisation.
+    connections  keep-alive connections to the API, each of another organization.
     stories      workflows in a run that is bounded by their number; `together` of them at a time.
     callers      at one hot wallet; batch is how many spends come in one call, wallets how many there are.
     entries      of a long history; spends is how many are made while memory is watched.

@@ -1,6 +1,6 @@
 """`python -m embedded.sample_data` fills an empty database with something to look at, and says what it made as JSON.
 
-Two organisations with their members, people of the platform, what is on offer, and payment methods of the sandbox
+Two organizations with their members, people of the platform, what is on offer, and payment methods of the sandbox
 gateway. Repeating it changes nothing. It refuses a production environment: its passwords are in this file.
 """
 

@@ -29,7 +29,7 @@ class Actor:
         return f"user/{self.user_id}" if self.key_id is None else f"key/{self.key_id}"
 
     def may_see(self, organization_id: UUID | None) -> bool:
-        """Whether an organisation is within the actor's scope: one's own, or any for the platform's administrators.
+        """Whether an organization is within the actor's scope: one's own, or any for the platform's administrators.
         None is the platform itself."""
         return self.organization_id == organization_id or Permission.PLATFORM_ADMIN in self.permissions
 

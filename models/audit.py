@@ -1,6 +1,6 @@
 """The audit trail: who did what to what, written in the transaction of the change itself.
 
-The database chains each row to the one before it by hash, per organisation (see migration 0003); nobody can forget to,
+The database chains each row to the one before it by hash, per organization (see migration 0003); nobody can forget to,
 and nobody can alter a row unseen. Details hold ids and amounts, never names, addresses or secrets.
 """
 
@@ -16,7 +16,7 @@ INSERT INTO token_audit_logs (organization_id, action, resource, resource_id, ac
 VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb)
 """
 
-# By organisation, so that two who write to several chains at once meet at their heads in one order.
+# By organization, so that two who write to several chains at once meet at their heads in one order.
 RECORD_EACH = """
 INSERT INTO token_audit_logs (organization_id, action, resource, resource_id, actor, request_id, details)
 SELECT thing.organization_id, $3, $4, thing.id, $5, $6, '{}'::jsonb
@@ -49,7 +49,7 @@ async def record_each(
     actor: str,
     request_id: str | None = None,
 ) -> None:
-    """One audit row for each (organisation, thing) to which the same was done, without details, in one statement."""
+    """One audit row for each (organization, thing) to which the same was done, without details, in one statement."""
     if things:
         owners, ids = [owner for owner, _ in things], [str(thing) for _, thing in things]
         await db.execute(RECORD_EACH, owners, ids, action, resource, actor, request_id)

@@ -110,7 +110,7 @@ LIST = BUDGET_NOW + "b.organization_id = $1 AND ($6::uuid IS NULL OR b.id > $6) 
 
 @dataclass(frozen=True, slots=True)
 class BudgetOrder:
-    """A cap for one actor (`user/<id>` or `key/<id>`) of an organisation; `limit` in tokens, ≥ 0."""
+    """A cap for one actor (`user/<id>` or `key/<id>`) of an organization; `limit` in tokens, ≥ 0."""
 
     organization_id: UUID
     actor: str
@@ -170,7 +170,7 @@ async def give_back(db: Connection, wallet: LockedWallet, ended: Sequence[Hold])
 
 
 async def is_of(db: Connection, organization_id: UUID, actor: str) -> bool:
-    """Whether an actor's name stands for somebody of the organisation."""
+    """Whether an actor's name stands for somebody of the organization."""
     kind, _, key = actor.partition("/")
     return await db.fetch_one(SUBJECTS[kind], organization_id, UUID(key)) is not None
 

@@ -166,7 +166,7 @@ async def usable_coupon(db: Connection, code: str, organization_id: UUID, *, at:
 
 
 async def refuse_when_exhausted(db: Connection, coupon: CouponView, organization_id: UUID) -> None:
-    """Raises CouponExhausted when the coupon was used as often as it may be, by all or by the organisation alone."""
+    """Raises CouponExhausted when the coupon was used as often as it may be, by all or by the organization alone."""
     terms = coupon.terms
     if terms.max_redemptions is not None and coupon.redemptions >= terms.max_redemptions:
         raise CouponExhausted(per_organization=False)

@@ -88,7 +88,7 @@ async def due_lots(
 async def wallets_with_overdue_holds(
     db: Connection, *, at: datetime, limit: int, after: UUID | None = None
 ) -> list[UUID]:
-    """The organisations with holds whose time is over and that nobody has ended, by id, those behind the given one."""
+    """The organizations with holds whose time is over and that nobody has ended, by id, those behind the given one."""
     return [row["organization_id"] for row in await db.fetch(OVERDUE, at, after, limit)]
 
 
@@ -130,7 +130,7 @@ async def _reach(db: Connection, organization_id: UUID, at: datetime) -> datetim
 
 
 async def wallets_expiring_soon(db: Connection, *, at: datetime, limit: int, after: UUID | None = None) -> list[UUID]:
-    """The organisations with tokens that expire within the widest warning, by id, those behind the given one."""
+    """The organizations with tokens that expire within the widest warning, by id, those behind the given one."""
     return [row["organization_id"] for row in await db.fetch(EXPIRING_SOON, at, at + HORIZON, after, limit)]
 
 

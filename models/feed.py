@@ -82,7 +82,7 @@ class Event:
     """Something that happened.
 
     seq                1, 2, 3 … without a gap over the whole platform; the cursor a client resumes from.
-    organization_id    None for what concerns no single organisation.
+    organization_id    None for what concerns no single organization.
     body               parsed JSON; a number with a fraction is a Decimal.
     occurred_at        when its transaction wrote it, by the database's clock, UTC.
     """

@@ -41,7 +41,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class GrantOrder:
-    """Tokens given to an organisation, once by `key`. They cost nothing and never create revenue."""
+    """Tokens given to an organization, once by `key`. They cost nothing and never create revenue."""
 
     organization_id: UUID
     tokens: Decimal

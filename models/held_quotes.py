@@ -1,4 +1,4 @@
-"""Quotes that hold: a price kept for an organisation for 15 minutes, to be bought at once.
+"""Quotes that hold: a price kept for an organization for 15 minutes, to be bought at once.
 
 What a quote says is what is bought, whatever has happened to the package, the tiers, the wallet's price, its tax rate
 or the coupon's time meanwhile. It holds a price and nothing else: a coupon that others have used up before the purchase
@@ -91,7 +91,7 @@ async def _insert(db: Connection, order: QuoteOrder, offered: Quote, at: datetim
 async def take_quote(db: Connection, organization_id: UUID, quote_id: UUID, *, at: datetime) -> Quote:
     """The quote, good to be bought at `at`, its row locked until the transaction ends; `mark_used` must follow.
 
-    Raises QuoteNotFound, for another organisation's too, QuoteUsed, QuoteExpired.
+    Raises QuoteNotFound, for another organization's too, QuoteUsed, QuoteExpired.
     """
     # The second of two buyers waits here, and then sees that the quote was used.
     row = await db.fetch_one(

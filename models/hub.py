@@ -143,7 +143,7 @@ class Hub:
     def subscribe(
         self, organization_id: UUID, topics: Collection[str] | None = None, after: int | None = None
     ) -> AsyncGenerator[Event, None]:
-        """One organisation's events on these topics (None is all), in order, each once, until `finish()`.
+        """One organization's events on these topics (None is all), in order, each once, until `finish()`.
 
         after    the cursor of the last event seen; 0 from the very first; None from this call on.
         Raises   CursorUnknown, when the first event is asked for or when a slow subscriber's next events are forgotten.
@@ -153,7 +153,7 @@ class Hub:
     def subscribe_all(
         self, topics: Collection[str] | None = None, after: int | None = None
     ) -> AsyncGenerator[Event, None]:
-        """As `subscribe`, over all organisations and what belongs to none; for those who may see the whole platform."""
+        """As `subscribe`, over all organizations and what belongs to none; for those who may see the whole platform."""
         return self._events(_interest(None, topics), after, now=self.head)
 
     async def _events(self, interest: _Interest, after: int | None, *, now: int) -> AsyncGenerator[Event, None]:

@@ -67,7 +67,7 @@ async def recall(db: Connection, organization_id: UUID, intention: Intention) ->
 async def recall_all(
     db: Connection, wanted: Sequence[tuple[UUID, Intention]]
 ) -> Mapping[tuple[UUID, str, str], FirstAnswer]:
-    """The first answers to many organisations' intentions, by organisation, operation and key; those that are new are
+    """The first answers to many organizations' intentions, by organization, operation and key; those that are new are
     left out."""
     rows = await db.fetch(
         RECALL_ALL,

@@ -214,7 +214,7 @@ async def invoices_of_purchases(db: Connection, purchase_ids: Sequence[UUID]) ->
 async def read_invoices(
     db: Connection, organization_ids: Sequence[UUID], *, limit: int, before: tuple[datetime, UUID] | None
 ) -> dict[UUID, list[InvoiceView]]:
-    """Invoices newest first, those issued before the given place; at most `limit` of each organisation."""
+    """Invoices newest first, those issued before the given place; at most `limit` of each organization."""
     args, order = (*(before or (None, None)), limit), "issued_at DESC, id DESC"
     return await read_pages(db, OF_ORGANIZATION, organization_ids, *args, order=order, view=_view)
 

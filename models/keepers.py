@@ -1,6 +1,6 @@
 """Who keeps the catalogue, and how the audit trail tells what they changed.
 
-The catalogue belongs to no organisation: its audit rows stand in the platform's own chain.
+The catalogue belongs to no organization: its audit rows stand in the platform's own chain.
 """
 
 from collections.abc import Mapping

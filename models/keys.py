@@ -1,7 +1,7 @@
-"""API keys: credentials of an organisation's programs.
+"""API keys: credentials of an organization's programs.
 
-A key belongs to its organisation, not to whoever made it, and does what its scopes say until it expires or is revoked;
-both are read at each request, together with whether the organisation is active. Its secret is 32 random bytes, so a
+A key belongs to its organization, not to whoever made it, and does what its scopes say until it expires or is revoked;
+both are read at each request, together with whether the organization is active. Its secret is 32 random bytes, so a
 plain hash protects it; it is compared in constant time, and a key that does not exist costs the same comparison.
 """
 
@@ -78,7 +78,7 @@ LOCK_ORGANIZATION = "SELECT 1 AS here FROM organizations WHERE id = $1 FOR NO KE
 
 @dataclass(frozen=True, slots=True)
 class KeyView:
-    """A key as its organisation's administrators see it, without its secret."""
+    """A key as its organization's administrators see it, without its secret."""
 
     id: UUID
     organization_id: UUID

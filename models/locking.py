@@ -87,7 +87,7 @@ async def lock_wallet(
     intentions: Sequence[Intention] = (),
     hold_ids: Sequence[UUID] = (),
 ) -> LockedWallet:
-    """The organisation's wallet, locked until the transaction ends, with its overdue holds and the named ones.
+    """The organization's wallet, locked until the transaction ends, with its overdue holds and the named ones.
 
     Raises WalletNotFound.
     """

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, with the ids that were bound on the way: request, organisation, purchase,
+"""Structured logs: one JSON object a line, with the ids that were bound on the way: request, organization, purchase,
 workflow. Names, addresses and secrets are never bound; what the standard library logs takes the same road."""
 
 import logging

@@ -74,7 +74,7 @@ class NoLongerAllowed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HeldPerson:
-    """A person as they are, and stay until the transaction ends. `may_act`: their organisation is active as well."""
+    """A person as they are, and stay until the transaction ends. `may_act`: their organization is active as well."""
 
     id: UUID
     organization_id: UUID | None

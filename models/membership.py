@@ -1,8 +1,8 @@
-"""Who belongs to an organisation and may do what: letting people in, changing what they may do, sending them away.
+"""Who belongs to an organization and may do what: letting people in, changing what they may do, sending them away.
 
-Whoever changes this holds the organisation's row lock, so that two administrators cannot send each other away at the
+Whoever changes this holds the organization's row lock, so that two administrators cannot send each other away at the
 same time. A person's row stays for good, because entries and audit rows name it; somebody who comes back under their
-address gets it back. People of the platform belong to no organisation; their lock is an advisory one.
+address gets it back. People of the platform belong to no organization; their lock is an advisory one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -98,7 +98,7 @@ async def read_members(
     before: tuple[datetime, UUID] | None,
     with_removed: bool = False,
 ) -> dict[UUID, list[MemberView]]:
-    """Members newest first, those who came before the given place; at most `limit` of each organisation."""
+    """Members newest first, those who came before the given place; at most `limit` of each organization."""
     args = (*(before or (None, None)), limit, with_removed)
     return await read_pages(db, OF_ORGANIZATION, organization_ids, *args, order=NEWEST, view=_view)
 
@@ -106,7 +106,7 @@ async def read_members(
 async def read_platform_members(
     db: Connection, *, limit: int, before: tuple[datetime, UUID] | None, with_removed: bool = False
 ) -> list[MemberView]:
-    """As `read_members`, those who belong to no organisation."""
+    """As `read_members`, those who belong to no organization."""
     rows = await db.fetch(OF_THE_PLATFORM, None, *(before or (None, None)), limit, with_removed)
     return [_view(*row.values()) for row in rows]
 
@@ -173,7 +173,7 @@ async def remove_member(
     user_id: UUID, *, revoke_keys: bool, by: Actor, at: datetime
 ) -> tuple[MemberView, list[KeyView]]:
     """They cannot sign in, and their sessions are over. Returns them, and the keys they made that still work; those
-    are the organisation's and go on, unless `revoke_keys`.
+    are the organization's and go on, unless `revoke_keys`.
     Raises MemberNotFound, NoLongerAllowed, PermissionNotGrantable and LastAdministrator."""
     async with transaction() as db:
         by, before = await _locked_member(db, user_id, by, at)
@@ -206,7 +206,7 @@ async def _lock(db: Connection, organization_id: UUID | None) -> None:
 
 
 async def _locked_member(db: Connection, user_id: UUID, by: Actor, at: datetime) -> tuple[Actor, HeldPerson]:
-    """The actor and an active member within their scope as both are now, with the member's organisation locked.
+    """The actor and an active member within their scope as both are now, with the member's organization locked.
     Raises MemberNotFound and NoLongerAllowed."""
     found = await find_member(db, user_id)
     if found is None or not by.may_see(found.organization_id):

@@ -1,6 +1,6 @@
-"""Notices: what an organisation is told about its wallet, once, and whether anybody has read it.
+"""Notices: what an organization is told about its wallet, once, and whether anybody has read it.
 
-A notice's id is made of what it tells, so that telling it again changes nothing. It belongs to the organisation, not to
+A notice's id is made of what it tells, so that telling it again changes nothing. It belongs to the organization, not to
 one reader: whoever marks it read has read it for all of them.
 """
 
@@ -64,7 +64,7 @@ class NewNotice:
 
 @dataclass(frozen=True, slots=True)
 class NoticeView:
-    """A notice as it stands; `read_at` is None until somebody of the organisation has read it."""
+    """A notice as it stands; `read_at` is None until somebody of the organization has read it."""
 
     id: UUID
     organization_id: UUID
@@ -85,7 +85,7 @@ async def not_yet_told(db: Connection, wanted: Sequence[NewNotice]) -> list[NewN
 
 
 async def record(db: Connection, notice: NewNotice) -> bool:
-    """The notice stands in the organisation's list, with its event and its audit row; False when it did already."""
+    """The notice stands in the organization's list, with its event and its audit row; False when it did already."""
     new = await db.fetch_one(
         RECORD,
         notice.id,
@@ -117,7 +117,7 @@ async def record(db: Connection, notice: NewNotice) -> bool:
 async def read_notices(
     db: Connection, organization_id: UUID, *, limit: int, before: tuple[datetime, UUID] | None, unread_only: bool
 ) -> list[NoticeView]:
-    """The organisation's notices, newest first, those recorded before the given place; at most `limit`."""
+    """The organization's notices, newest first, those recorded before the given place; at most `limit`."""
     moment, notice_id = before or (None, None)
     rows = await db.fetch(PAGE, organization_id, unread_only, moment, notice_id, limit)
     return [NoticeView(*row.values()) for row in rows]
@@ -130,7 +130,7 @@ async def notices_by_id(db: Connection, notice_ids: Sequence[UUID]) -> dict[UUID
 
 
 async def count_unread(db: Connection, organization_id: UUID) -> int:
-    """How many of the organisation's notices nobody has read."""
+    """How many of the organization's notices nobody has read."""
     row = await db.fetch_one(UNREAD, organization_id)
     return 0 if row is None else int(row["unread"])
 
@@ -140,7 +140,7 @@ async def mark_read(
 ) -> int:
     """The notices are read, each since it was first marked; how many were unread until now.
 
-    Raises NoticeNotFound when one of them is not the organisation's; then none is marked.
+    Raises NoticeNotFound when one of them is not the organization's; then none is marked.
     """
     wanted = sorted(set(notice_ids))
     async with transaction() as db:

@@ -1,4 +1,4 @@
-"""Organisations: Scrip's customers, and what stands about them on invoices.
+"""Organizations: Scrip's customers, and what stands about them on invoices.
 
 A deactivated one keeps everything it has; nobody signs in to it and no key of it works until it is active again.
 """
@@ -39,7 +39,7 @@ WHERE id = $1 RETURNING id
 
 @dataclass(frozen=True, slots=True)
 class OrganizationView:
-    """An organisation as it is now."""
+    """An organization as it is now."""
 
     id: UUID
     slug: str
@@ -77,24 +77,24 @@ class OrganizationChange:
 
 
 def organization_id_of(key: str) -> UUID:
-    """The id of the organisation that is created under a caller's key."""
+    """The id of the organization that is created under a caller's key."""
     return derived_id("organization", "created", key)
 
 
 async def organizations_by_id(db: Connection, organization_ids: Sequence[UUID]) -> dict[UUID, OrganizationView]:
-    """Active organisations by their ids; what does not exist is left out."""
+    """Active organizations by their ids; what does not exist is left out."""
     rows = await db.fetch(COLUMNS + "WHERE id = ANY ($1) AND is_active", list(organization_ids))
     return {row["id"]: OrganizationView(*row.values()) for row in rows}
 
 
 async def read_organization(db: Connection, organization_id: UUID) -> OrganizationView | None:
-    """An active organisation."""
+    """An active organization."""
     view = await find_organization(db, organization_id)
     return view if view is not None and view.is_active else None
 
 
 async def find_organization(db: Connection, organization_id: UUID) -> OrganizationView | None:
-    """An organisation, active or not."""
+    """An organization, active or not."""
     row = await db.fetch_one(COLUMNS + "WHERE id = $1", organization_id)
     return None if row is None else OrganizationView(*row.values())
 
@@ -110,7 +110,7 @@ async def read_organizations(
 async def create_organization(
     new: NewOrganization, intention: Intention, *, by: Actor
 ) -> tuple[OrganizationView, bool]:
-    """The organisation exists; also whether it existed already, made under the same key.
+    """The organization exists; also whether it existed already, made under the same key.
     Raises SlugTaken and IdempotencyConflict."""
     organization_id = organization_id_of(intention.key)
     async with transaction() as db:
@@ -126,7 +126,7 @@ async def create_organization(
 
 
 async def change_organization(organization_id: UUID, change: OrganizationChange, *, by: Actor) -> OrganizationView:
-    """The organisation is as the change says. Issued invoices stay as they are. Raises OrganizationNotFound."""
+    """The organization is as the change says. Issued invoices stay as they are. Raises OrganizationNotFound."""
     async with transaction() as db:
         changed = await db.fetch_one(
             CHANGE, organization_id, change.name, change.contact_email, change.address, change.tax_id
@@ -139,7 +139,7 @@ async def change_organization(organization_id: UUID, change: OrganizationChange,
 
 
 async def set_active(organization_id: UUID, is_active: bool, *, by: Actor) -> OrganizationView:
-    """The organisation is active, or not. Repeating it changes nothing. Raises OrganizationNotFound."""
+    """The organization is active, or not. Repeating it changes nothing. Raises OrganizationNotFound."""
     async with transaction() as db:
         changed = await db.execute(
             "UPDATE organizations SET is_active = $2 WHERE id = $1 AND is_active <> $2", organization_id, is_active

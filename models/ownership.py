@@ -21,6 +21,6 @@ OWNED = frozenset(TABLES)
 
 
 async def owners_of(db: Connection, kind: str, keys: Sequence[UUID]) -> dict[UUID, UUID]:
-    """The organisations that things of one kind belong to, by the things' ids; what does not exist is left out."""
+    """The organizations that things of one kind belong to, by the things' ids; what does not exist is left out."""
     rows = await db.fetch(f"SELECT id, organization_id FROM {TABLES[kind]} WHERE id = ANY ($1)", list(keys))
     return {row["id"]: row["organization_id"] for row in rows}

@@ -1,6 +1,6 @@
 """Ways to pay: the gateway keeps them, we keep its token and what may be shown.
 
-One method of an organisation is its default. Removing one never touches purchases that already use it.
+One method of an organization is its default. Removing one never touches purchases that already use it.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ LOCK_ORGANIZATION = "SELECT 1 AS here FROM organizations WHERE id = $1 FOR NO KE
 
 @dataclass(frozen=True, slots=True)
 class PaymentMethodView:
-    """A payment method as its organisation may see it; `token` stays with us."""
+    """A payment method as its organization may see it; `token` stays with us."""
 
     id: UUID
     organization_id: UUID
@@ -57,7 +57,7 @@ class PaymentMethodView:
 
 @dataclass(frozen=True, slots=True)
 class NewPaymentMethod:
-    """What the gateway told about a token that an organisation wants to pay with."""
+    """What the gateway told about a token that an organization wants to pay with."""
 
     organization_id: UUID
     gateway: str
@@ -70,7 +70,7 @@ class NewPaymentMethod:
 
 
 async def read_payment_method(db: Connection, organization_id: UUID, method_id: UUID) -> PaymentMethodView:
-    """An active method of the organisation. Raises PaymentMethodNotFound, for another organisation's too."""
+    """An active method of the organization. Raises PaymentMethodNotFound, for another organization's too."""
     row = await db.fetch_one(
         COLUMNS + "WHERE id = $1 AND organization_id = $2 AND is_active", method_id, organization_id
     )
@@ -86,7 +86,7 @@ async def payment_methods_by_id(db: Connection, method_ids: Sequence[UUID]) -> d
 
 
 async def default_payment_method(db: Connection, organization_id: UUID) -> PaymentMethodView:
-    """Raises PaymentMethodNotFound when the organisation has none."""
+    """Raises PaymentMethodNotFound when the organization has none."""
     row = await db.fetch_one(COLUMNS + "WHERE organization_id = $1 AND is_default", organization_id)
     if row is None:
         raise PaymentMethodNotFound
@@ -94,13 +94,13 @@ async def default_payment_method(db: Connection, organization_id: UUID) -> Payme
 
 
 async def list_payment_methods(db: Connection, organization_ids: Sequence[UUID]) -> dict[UUID, list[PaymentMethodView]]:
-    """The active methods of each organisation, the default first; at most 100."""
+    """The active methods of each organization, the default first; at most 100."""
     order = "is_default DESC, created_at, id"
     return await read_pages(db, OF_ORGANIZATION, organization_ids, order=order, view=PaymentMethodView)
 
 
 async def add_payment_method(new: NewPaymentMethod, *, actor: str, request_id: str | None = None) -> PaymentMethodView:
-    """The method can be paid with; the organisation's first one is its default. Adding it again changes nothing.
+    """The method can be paid with; the organization's first one is its default. Adding it again changes nothing.
     Raises OrganizationNotFound."""
     method_id = derived_id("payment method", new.organization_id, new.gateway, new.token)
     async with transaction() as db:
@@ -125,7 +125,7 @@ async def add_payment_method(new: NewPaymentMethod, *, actor: str, request_id: s
 async def make_default(
     organization_id: UUID, method_id: UUID, *, actor: str, request_id: str | None = None
 ) -> PaymentMethodView:
-    """The method is the organisation's only default. Raises PaymentMethodNotFound."""
+    """The method is the organization's only default. Raises PaymentMethodNotFound."""
     async with transaction() as db:
         await db.fetch_one(LOCK_ORGANIZATION, organization_id)
         await read_payment_method(db, organization_id, method_id)

@@ -335,7 +335,7 @@ async def tell(
 
 
 async def read_purchase(db: Connection, organization_id: UUID, purchase_id: UUID) -> PurchaseView | None:
-    """A purchase of the organisation; another organisation's is not found."""
+    """A purchase of the organization; another organization's is not found."""
     row = await db.fetch_one(COLUMNS + "WHERE id = $1 AND organization_id = $2", purchase_id, organization_id)
     return None if row is None else PurchaseView(*row.values())
 
@@ -370,7 +370,7 @@ async def read_purchases(
     before: tuple[datetime, UUID] | None,
     statuses: tuple[str, ...] = (),
 ) -> dict[UUID, list[PurchaseView]]:
-    """Purchases newest first, those placed before the given place; at most `limit` of each organisation."""
+    """Purchases newest first, those placed before the given place; at most `limit` of each organization."""
     args = (list(statuses) or None, *(before or (None, None)), limit)
     order = "placed_at DESC, id DESC"
     return await read_pages(db, OF_ORGANIZATION, organization_ids, *args, order=order, view=PurchaseView)

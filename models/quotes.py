@@ -1,4 +1,4 @@
-"""What a purchase would cost an organisation now.
+"""What a purchase would cost an organization now.
 
     tokens × price per token, or the package's own price   made smaller by volume tiers where there are some
     − what a coupon takes off   = subtotal   + tax   = total
@@ -45,7 +45,7 @@ FROM organization_token_wallets WHERE organization_id = $1
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an organisation's wallet says about buying."""
+    """What an organization's wallet says about buying."""
 
     wallet_id: UUID
     currency: str

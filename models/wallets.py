@@ -59,7 +59,7 @@ SELECT d.entry_id, d.lot_id, d.tokens, lot.kind FROM token_draws d JOIN token_lo
 WHERE d.entry_id = ANY ($1) ORDER BY d.id
 """
 
-# Two first readers may meet at the primary key as well as at the organisation: whichever it is, there is a wallet.
+# Two first readers may meet at the primary key as well as at the organization: whichever it is, there is a wallet.
 CREATE = """
 INSERT INTO organization_token_wallets
     (id, organization_id, currency, price_per_token, tax_rate, payment_terms_days, expiration_enabled, expiration_days)
@@ -163,7 +163,7 @@ def wallet_id_of(organization_id: UUID) -> UUID:
 
 
 async def read_wallet(db: Connection, organization_id: UUID, *, at: datetime) -> WalletView | None:
-    """The organisation's wallet as it counts at an instant, or None when it never needed one."""
+    """The organization's wallet as it counts at an instant, or None when it never needed one."""
     row = await db.fetch_one(WALLET, organization_id, at)
     return None if row is None else WalletView(**dict(row))
 
@@ -175,8 +175,8 @@ async def wallets_by_id(db: Connection, wallet_ids: Sequence[UUID], *, at: datet
 
 
 async def ensure_wallet(organization_id: UUID, defaults: WalletDefaults) -> None:
-    """The organisation has a wallet; two first readers at once make one. Raises WalletNotFound, when
-    there is no such organisation."""
+    """The organization has a wallet; two first readers at once make one. Raises WalletNotFound, when
+    there is no such organization."""
     async with transaction() as db:
         wallet_id = wallet_id_of(organization_id)
         made = await db.fetch_one(

@@ -11,7 +11,7 @@ SCRIP = uuid5(NAMESPACE_URL, "https://scrip.example/ids")
 
 
 def derived_id(*parts: object) -> UUID:
-    """The id that belongs to a path of names, such as ("purchase", organisation, key). Parts may contain anything."""
+    """The id that belongs to a path of names, such as ("purchase", organization, key). Parts may contain anything."""
     return uuid5(SCRIP, json.dumps([str(part) for part in parts], separators=(",", ":")))
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
-    """The `tokens.` ones hold within one's own organisation; the others are the platform's."""
+    """The `tokens.` ones hold within one's own organization; the others are the platform's."""
 
     TOKENS_VIEW = "tokens.view"
     TOKENS_SPEND = "tokens.spend"
@@ -41,7 +41,7 @@ WITHIN_AN_ORGANIZATION = frozenset(
 )
 OF_THE_PLATFORM = frozenset(Permission) - WITHIN_AN_ORGANIZATION
 
-# Finance and operators act in organisations that are not their own, which is what platform.admin allows.
+# Finance and operators act in organizations that are not their own, which is what platform.admin allows.
 ROLES: Mapping[Role, frozenset[Permission]] = {
     Role.OWNER: WITHIN_AN_ORGANIZATION,
     Role.BUYER: frozenset({Permission.TOKENS_VIEW, Permission.TOKENS_PURCHASE}),

@@ -1,4 +1,4 @@
-"""What an organisation's wallet may be set to: its price, its tax, its terms, and how long tokens last."""
+"""What an organization's wallet may be set to: its price, its tax, its terms, and how long tokens last."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -40,7 +40,7 @@ RANGES = {
 
 OF_THE_PLATFORM = (Permission.FINANCE_MANAGE, Permission.PLATFORM_ADMIN)
 
-# Who may change what, by any one of these. Price, tax and terms are what an organisation has agreed on with the
+# Who may change what, by any one of these. Price, tax and terms are what an organization has agreed on with the
 # platform; how long its tokens last is left to itself as well.
 CHANGED_BY = {
     WalletSetting.PRICE_PER_TOKEN: OF_THE_PLATFORM,

@@ -1,6 +1,6 @@
 """Starting and cancelling purchases: the way from the API into the durable story.
 
-Workflow first: the purchase's workflow is started (or met again) by an id made of the organisation and the caller's
+Workflow first: the purchase's workflow is started (or met again) by an id made of the organization and the caller's
 key, and the answer waits, for some seconds, until the story has something to tell. Nothing is lost when the answer is:
 the same key finds the same purchase.
 """

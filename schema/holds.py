@@ -275,7 +275,7 @@ def purpose_of(reference_type: str | None, reference_id: str | None, description
 
 
 def _owner_and_hold(info: Info, organization_id: str | None, hold_id: str) -> tuple[UUID, UUID]:
-    """Raises HoldNotFound for an id of anything else, and for another organisation."""
+    """Raises HoldNotFound for an id of anything else, and for another organization."""
     key = read_id(hold_id, "Hold")
     try:
         owner = wallet_owner(info, organization_id)

@@ -95,7 +95,7 @@ class InvoiceQueries:
 
 
 async def visible_invoice(may_see: Callable[[UUID], bool], number: str) -> InvoiceView | None:
-    """An invoice by its number, when the caller may see its organisation."""
+    """An invoice by its number, when the caller may see its organization."""
     if len(number) > NUMBER_LENGTH_MAX or not number.isascii() or not number.isprintable():
         return None
     async with connection() as db:

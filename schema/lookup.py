@@ -67,7 +67,7 @@ async def find_nodes(info: Info, ids: Sequence[str]) -> list[Node | None]:
 async def visible_keys(info: Info, db: Connection, kind: str, keys: Sequence[UUID]) -> Sequence[UUID]:
     """Those of the keys that the caller may see, as far as that is known before the things themselves are.
 
-    What is on offer is everybody's but for coupons, which are seen by those who keep the catalogue; an organisation is
+    What is on offer is everybody's but for coupons, which are seen by those who keep the catalogue; an organization is
     its own; members and API keys are shown to those who administer them, and looked at when they have been found.
     """
     actor = info.context.caller()

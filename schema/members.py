@@ -1,4 +1,4 @@
-"""Letting people into an organisation, what they may do there, and sending them away.
+"""Letting people into an organization, what they may do there, and sending them away.
 
 The permissions of a member come from a role or are listed one by one; nobody gives what they lack.
 """
@@ -138,7 +138,7 @@ def member_key(member_id: str) -> UUID:
 
 
 async def people_of_the_platform(first: int, after: After, *, removed: bool) -> Connection[Member]:
-    """A page of those who belong to no organisation."""
+    """A page of those who belong to no organization."""
     size, before = page_size(first), read_moment(after, of=MEMBERS)
     async with connection() as db:
         views = await read_platform_members(db, limit=size + 1, before=before, with_removed=removed)
@@ -148,7 +148,7 @@ async def people_of_the_platform(first: int, after: After, *, removed: bool) -> 
 async def members_of(
     info: Info, organization_id: UUID, first: int, after: After, *, removed: bool
 ) -> Connection[Member]:
-    """A page of an organisation's members, read together with the same page of other organisations."""
+    """A page of an organization's members, read together with the same page of other organizations."""
     size, before = page_size(first), read_moment(after, of=MEMBERS)
     page = info.context.loaders.page
     views = await page(read_members, organization_id, limit=size + 1, before=before, with_removed=removed)

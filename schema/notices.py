@@ -1,4 +1,4 @@
-"""Notices: what an organisation is told about its wallet, read, marked and watched."""
+"""Notices: what an organization is told about its wallet, read, marked and watched."""
 
 from collections.abc import AsyncGenerator
 from datetime import datetime

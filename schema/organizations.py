@@ -1,4 +1,4 @@
-"""Organisations, as they see themselves and as the platform keeps them."""
+"""Organizations, as they see themselves and as the platform keeps them."""
 
 import re
 from datetime import datetime
@@ -132,7 +132,7 @@ ReactivateOrganizationResult: TypeAlias = Annotated[
 
 
 def new_organization(input: CreateOrganizationInput) -> tuple[NewOrganization, Intention]:
-    """The organisation and the intention in the words of the models. Raises BAD_USER_INPUT."""
+    """The organization and the intention in the words of the models. Raises BAD_USER_INPUT."""
     slug = input.slug.strip()
     if len(slug) > SLUG_LENGTH_MAX or not SLUG.fullmatch(slug):
         message = f"slug must have 1 to {SLUG_LENGTH_MAX} small letters, digits and hyphens between them."

@@ -1,4 +1,4 @@
-"""A person as the administrators of their organisation see them, how people are named in inputs, and what is told to
+"""A person as the administrators of their organization see them, how people are named in inputs, and what is told to
 whoever is out before their request is done."""
 
 import re

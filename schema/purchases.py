@@ -121,7 +121,7 @@ class Purchase(Node):
 
 
 async def visible_purchase(info: Info, purchase_id: str) -> PurchaseView | None:
-    """A purchase by its global id, when the caller may see its organisation."""
+    """A purchase by its global id, when the caller may see its organization."""
     key = read_id(purchase_id, "Purchase")
     if key is None:
         return None
@@ -136,7 +136,7 @@ async def visible_purchase(info: Info, purchase_id: str) -> PurchaseView | None:
 async def purchases_of(
     info: Info, organization_id: UUID, first: int, after: After, statuses: Sequence[PurchaseStatus] | None
 ) -> Connection[Purchase]:
-    """A page of an organisation's purchases, read together with the same page of other organisations."""
+    """A page of an organization's purchases, read together with the same page of other organizations."""
     size, before = page_size(first), read_moment(after, of=PURCHASES)
     chosen = tuple(status.value for status in statuses or ())
     page = info.context.loaders.page

@@ -11,7 +11,7 @@ from schema.ids import read_id
 
 
 def organization_of(info: Info, organization_id: str | None) -> UUID | None:
-    """The organisation that is meant, when the caller may see it; without an id the caller's own. None otherwise."""
+    """The organization that is meant, when the caller may see it; without an id the caller's own. None otherwise."""
     actor = info.context.caller()
     if organization_id is None:
         return actor.organization_id
@@ -36,7 +36,7 @@ def required_organization(info: Info, organization_id: str | None) -> UUID:
 
 
 def membership_of(info: Info, organization_id: str | None) -> UUID | None:
-    """The organisation whose members are meant; without an id the caller's own, and for administrators who belong to
+    """The organization whose members are meant; without an id the caller's own, and for administrators who belong to
     none the platform itself, which is None. Raises OrganizationNotFound."""
     actor = info.context.caller()
     if organization_id is None and actor.organization_id is None and Permission.PLATFORM_ADMIN in actor.permissions:

@@ -1,4 +1,4 @@
-"""What callers may ask in a window of time, in cost units: of each caller, each organisation and each address.
+"""What callers may ask in a window of time, in cost units: of each caller, each organization and each address.
 
 Every operation takes its units out of all three allowances that its caller shares in, whatever transport it came by;
 operations that are refused take one. A credential that is not good takes some out of the address's, and an address
@@ -40,7 +40,7 @@ class Payer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Cost units in a window for one person or API key, one organisation, one client address; 0 is without limit."""
+    """Cost units in a window for one person or API key, one organization, one client address; 0 is without limit."""
 
     window: timedelta
     caller_units: int

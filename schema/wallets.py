@@ -73,7 +73,9 @@ from schema.tolls import HISTORY_UNITS
 @strawberry.enum(description="Whether a wallet may be used.")
 class WalletStatus(Enum):
     ACTIVE = strawberry.enum_value("active", description="Everything is allowed.")
-    SUSPENDED = strawberry.enum_value("suspended", description="Reading only: no spending, no buying.")
+    SUSPENDED = strawberry.enum_value(
+        "suspended", description="Nothing is spent, held, captured or bought; what is held may be released."
+    )
 
 
 @strawberry.enum(description="How full a wallet is, by the operators' thresholds in tokens.")
@@ -270,7 +272,7 @@ class Wallet(Node):
 
 
 async def wallet_of(info: Info, organization_id: UUID) -> Wallet | None:
-    """The organisation's wallet, made now when this is its first need; None when there is no such organisation."""
+    """The organization's wallet, made now when this is its first need; None when there is no such organization."""
     at = info.context.now
     async with connection() as db:
         view = await read_wallet(db, organization_id, at=at)

@@ -81,7 +81,7 @@ def defaults(
 
 
 async def an_organization(name: str = "Aurora Clinics", *, wallet: WalletDefaults | None = None) -> Organization:
-    """An organisation with an empty wallet."""
+    """An organization with an empty wallet."""
     number = next(numbers)
     organization_id = derived_id("organization", "test", number)
     async with transaction() as db:
@@ -100,7 +100,7 @@ async def an_organization(name: str = "Aurora Clinics", *, wallet: WalletDefault
 async def a_member(
     organization: Organization | None, *, permissions: tuple[str, ...] = EVERYTHING, email: str | None = None
 ) -> Member:
-    """Somebody who can sign in. Without an organisation they are of the platform."""
+    """Somebody who can sign in. Without an organization they are of the platform."""
     number = next(numbers)
     address = email or f"member-{number}@aurora.example"
     user_id = derived_id("user", "test", number)
@@ -127,7 +127,7 @@ async def a_program(
     at: datetime | None = None,
     maker: Member | None = None,
 ) -> Member:
-    """A program that asks with an API key of an organisation as a member asks with their token. Unless it is said who
+    """A program that asks with an API key of an organization as a member asks with their token. Unless it is said who
     made the key, it was an owner who is not returned; the key's id is the program's."""
     maker = maker or await a_member(organization)
     number, secret = next(numbers), new_key_secret()
@@ -170,7 +170,7 @@ async def a_package(
 
 
 async def a_payment_method(organization: Organization, token: str = "pm_success", *, gateway: str = "sandbox") -> str:
-    """A payment method of the sandbox; returns its global id. Its token is made the organisation's own."""
+    """A payment method of the sandbox; returns its global id. Its token is made the organization's own."""
     own_token = f"{token}:test-{next(numbers)}"
     view = await add_payment_method(
         NewPaymentMethod(organization.id, gateway, own_token, "card", "visa", "4242", 12, 2030), actor="scrip"
@@ -179,7 +179,7 @@ async def a_payment_method(organization: Organization, token: str = "pm_success"
 
 
 async def a_buyer(token: str = "pm_success") -> Member:
-    """Somebody who may do everything in an organisation of their own, which pays with a method of the sandbox."""
+    """Somebody who may do everything in an organization of their own, which pays with a method of the sandbox."""
     organization = await an_organization()
     member = await a_member(organization)
     await a_payment_method(organization, token)
@@ -194,7 +194,7 @@ async def gives(
     priority: int = 50,
     at: datetime | None = None,
 ) -> None:
-    """The organisation has more tokens, in a lot of their own."""
+    """The organization has more tokens, in a lot of their own."""
     order = GrantOrder(
         organization.id,
         Decimal(tokens),
@@ -232,7 +232,7 @@ async def holds(
     at: datetime,
     key: str | None = None,
 ) -> UUID:
-    """Tokens of the organisation are held; returns the hold's id."""
+    """Tokens of the organization are held; returns the hold's id."""
     order = HoldOrder(
         organization_id=organization.id,
         key=key or f"hold-{next(numbers)}",
@@ -244,7 +244,7 @@ async def holds(
 
 
 async def releases(organization: Organization, hold_id: UUID, *, at: datetime) -> None:
-    """A hold of the organisation is given up."""
+    """A hold of the organization is given up."""
     order = ReleaseOrder(
         organization_id=organization.id, key=f"release-{next(numbers)}", actor="user/test", hold_id=hold_id
     )
@@ -259,7 +259,7 @@ async def sets_a_budget(
     period: BudgetPeriod = BudgetPeriod.DAY,
     at: datetime,
 ) -> UUID:
-    """The actor may use so many tokens of the organisation in each window; returns the budget's id."""
+    """The actor may use so many tokens of the organization in each window; returns the budget's id."""
     order = BudgetOrder(organization.id, actor, period, Decimal(limit), set_by="user/test")
     async with transaction() as db:
         wallet = await lock_wallet(db, organization.id, at=at)

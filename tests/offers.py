@@ -92,7 +92,7 @@ async def a_rate(operation: str = "report", each: str = "50", *, at: datetime = 
 
 
 async def pays_by_card(organization: Organization) -> None:
-    """The organisation has a default payment method of the sandbox."""
+    """The organization has a default payment method of the sandbox."""
     token = f"pm_success:{organization.id}"
     await add_payment_method(
         NewPaymentMethod(organization.id, "sandbox", token, "card", "visa", "4242", 12, 2030), actor="scrip"
@@ -126,7 +126,7 @@ async def orders(
 
 
 async def a_payer() -> Organization:
-    """An organisation with a wallet and a card."""
+    """An organization with a wallet and a card."""
     organization = await an_organization()
     await pays_by_card(organization)
     return organization

@@ -247,7 +247,7 @@ def test_every_operation_that_the_changelog_names_exists() -> None:
 
 
 async def test_the_readme_runs_and_answers_as_it_says(world: World) -> None:
-    # given the sample organisation, right after the first start
+    # given the sample organization, right after the first start
     boreal = await an_organization("Boreal Insurance")
     bjorn = await a_member(boreal)
     await a_payment_method(boreal)

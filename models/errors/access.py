@@ -1,4 +1,4 @@
-"""What is refused of organisations, people, their keys and sessions."""
+"""What is refused of organizations, people, their keys and sessions."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -83,7 +83,7 @@ class MemberNotFound(Refusal):
 
 @dataclass(eq=False)
 class EmailTaken(Refusal):
-    """Deliberately does not say by whom, nor in which organisation."""
+    """Deliberately does not say by whom, nor in which organization."""
 
     code: ClassVar[str] = "EMAIL_TAKEN"
 

@@ -108,7 +108,7 @@ class BatchRefused(Refusal):
 
 @dataclass(eq=False)
 class BudgetSubjectNotFound(Refusal):
-    """Whoever was to have a budget is not of the organisation."""
+    """Whoever was to have a budget is not of the organization."""
 
     code: ClassVar[str] = "BUDGET_SUBJECT_NOT_FOUND"
 

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ('sequence', fields.BigIntField()),
                 ('hash', fields.BinaryField()),
             ],
-            options={'table': 'audit_heads', 'app': 'models', 'pk_attr': 'organization_id', 'table_description': "The end of each organisation's audit chain; the platform's own chain has the zero id."},
+            options={'table': 'audit_heads', 'app': 'models', 'pk_attr': 'organization_id', 'table_description': "The end of each organization's audit chain; the platform's own chain has the zero id."},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                 ('previous_hash', fields.BinaryField(null=True)),
                 ('hash', fields.BinaryField(null=True)),
             ],
-            options={'table': 'token_audit_logs', 'app': 'models', 'constraints': [UniqueConstraint(fields=('organization_id', 'sequence'), name='audit_sequence_once')], 'indexes': [Index(fields=['organization_id', 'timestamp'], name='audit_by_organization'), Index(fields=['resource', 'resource_id'], name='audit_by_resource')], 'pk_attr': 'id', 'table_description': 'Who did what to what; append-only, chained by hash per organisation by the database itself.'},
+            options={'table': 'token_audit_logs', 'app': 'models', 'constraints': [UniqueConstraint(fields=('organization_id', 'sequence'), name='audit_sequence_once')], 'indexes': [Index(fields=['organization_id', 'timestamp'], name='audit_by_organization'), Index(fields=['resource', 'resource_id'], name='audit_by_resource')], 'pk_attr': 'id', 'table_description': 'Who did what to what; append-only, chained by hash per organization by the database itself.'},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -240,7 +240,7 @@ class Migration(migrations.Migration):
                 ('projected_depletion_date', fields.DateField(null=True)),
                 ('calculated_at', fields.DatetimeField(db_default=SqlDefault('now()'), auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'token_usage_forecasts', 'app': 'models', 'indexes': [Index(fields=['organization_id', 'calculated_at'], name='forecasts_by_organization')], 'pk_attr': 'id', 'table_description': 'What an organisation was expected to spend, as calculated at a time.'},
+            options={'table': 'token_usage_forecasts', 'app': 'models', 'indexes': [Index(fields=['organization_id', 'calculated_at'], name='forecasts_by_organization')], 'pk_attr': 'id', 'table_description': 'What an organization was expected to spend, as calculated at a time.'},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -303,7 +303,7 @@ class Migration(migrations.Migration):
                 ('created_at', fields.DatetimeField(db_default=SqlDefault('now()'), auto_now=False, auto_now_add=False)),
                 ('updated_at', fields.DatetimeField(db_default=SqlDefault('now()'), auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'organization_token_wallets', 'app': 'models', 'constraints': [UniqueConstraint(fields=('organization_id',), name='wallets_one_per_organization'), CheckConstraint(check="current_balance >= 0 AND current_balance <> 'NaN'", name='wallets_available_not_negative'), CheckConstraint(check="held_tokens >= 0 AND held_tokens <> 'NaN'", name='wallets_held_not_negative'), CheckConstraint(check='current_balance + held_tokens = total_purchased + total_granted + total_adjusted - total_consumed - total_expired - total_refunded', name='wallets_sums_agree'), CheckConstraint(check="total_purchased >= 0 AND total_granted >= 0 AND total_consumed >= 0 AND total_expired >= 0 AND total_refunded >= 0 AND total_adjusted <> 'NaN'", name='wallets_lifetime_sums_not_negative'), CheckConstraint(check="price_per_token > 0 AND price_per_token <> 'NaN'", name='wallets_price_positive'), CheckConstraint(check='tax_rate BETWEEN 0 AND 1', name='wallets_tax_rate_is_a_share'), CheckConstraint(check="currency ~ '^[A-Z]{3}$'", name='wallets_currency_is_a_code'), CheckConstraint(check='is_active = (suspended_at IS NULL)', name='wallets_suspension_has_a_time')], 'pk_attr': 'id', 'table_description': "One organisation's store of tokens. `current_balance` is what is available: held tokens are not in it."},
+            options={'table': 'organization_token_wallets', 'app': 'models', 'constraints': [UniqueConstraint(fields=('organization_id',), name='wallets_one_per_organization'), CheckConstraint(check="current_balance >= 0 AND current_balance <> 'NaN'", name='wallets_available_not_negative'), CheckConstraint(check="held_tokens >= 0 AND held_tokens <> 'NaN'", name='wallets_held_not_negative'), CheckConstraint(check='current_balance + held_tokens = total_purchased + total_granted + total_adjusted - total_consumed - total_expired - total_refunded', name='wallets_sums_agree'), CheckConstraint(check="total_purchased >= 0 AND total_granted >= 0 AND total_consumed >= 0 AND total_expired >= 0 AND total_refunded >= 0 AND total_adjusted <> 'NaN'", name='wallets_lifetime_sums_not_negative'), CheckConstraint(check="price_per_token > 0 AND price_per_token <> 'NaN'", name='wallets_price_positive'), CheckConstraint(check='tax_rate BETWEEN 0 AND 1', name='wallets_tax_rate_is_a_share'), CheckConstraint(check="currency ~ '^[A-Z]{3}$'", name='wallets_currency_is_a_code'), CheckConstraint(check='is_active = (suspended_at IS NULL)', name='wallets_suspension_has_a_time')], 'pk_attr': 'id', 'table_description': "One organization's store of tokens. `current_balance` is what is available: held tokens are not in it."},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -396,7 +396,7 @@ class Migration(migrations.Migration):
                 ('created_at', fields.DatetimeField(db_default=SqlDefault('now()'), auto_now=False, auto_now_add=False)),
                 ('updated_at', fields.DatetimeField(db_default=SqlDefault('now()'), auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'auto_topup_policies', 'app': 'models', 'constraints': [UniqueConstraint(fields=('organization_id',), name='top_up_one_per_organization'), CheckConstraint(check="trigger_type IN ('threshold', 'scheduled', 'both')", name='top_up_trigger'), CheckConstraint(check="schedule_frequency IN ('daily', 'weekly', 'monthly')", name='top_up_frequency'), CheckConstraint(check='threshold_percentage BETWEEN 1 AND 100', name='top_up_percentage_range')], 'pk_attr': 'id', 'table_description': 'When and how much to refill a wallet by itself; at most one per organisation.'},
+            options={'table': 'auto_topup_policies', 'app': 'models', 'constraints': [UniqueConstraint(fields=('organization_id',), name='top_up_one_per_organization'), CheckConstraint(check="trigger_type IN ('threshold', 'scheduled', 'both')", name='top_up_trigger'), CheckConstraint(check="schedule_frequency IN ('daily', 'weekly', 'monthly')", name='top_up_frequency'), CheckConstraint(check='threshold_percentage BETWEEN 1 AND 100', name='top_up_percentage_range')], 'pk_attr': 'id', 'table_description': 'When and how much to refill a wallet by itself; at most one per organization.'},
             bases=['Model'],
         ),
         ops.CreateModel(

@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
                 ('created_at', fields.DatetimeField(db_default=SqlDefault('now()'), auto_now=False, auto_now_add=False)),
                 ('updated_at', fields.DatetimeField(db_default=SqlDefault('now()'), auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'spend_budgets', 'app': 'models', 'constraints': [UniqueConstraint(fields=('organization_id', 'actor', 'period'), name='budgets_one_per_period'), CheckConstraint(check="period IN ('DAY', 'WEEK', 'MONTH')", name='budgets_period'), CheckConstraint(check="limit_tokens >= 0 AND limit_tokens <> 'NaN'", name='budgets_limit_not_negative')], 'pk_attr': 'id', 'table_description': "A cap on what one actor uses of one organisation's tokens in each window of a period."},
+            options={'table': 'spend_budgets', 'app': 'models', 'constraints': [UniqueConstraint(fields=('organization_id', 'actor', 'period'), name='budgets_one_per_period'), CheckConstraint(check="period IN ('DAY', 'WEEK', 'MONTH')", name='budgets_period'), CheckConstraint(check="limit_tokens >= 0 AND limit_tokens <> 'NaN'", name='budgets_limit_not_negative')], 'pk_attr': 'id', 'table_description': "A cap on what one actor uses of one organization's tokens in each window of a period."},
             bases=['Model'],
         ),
         ops.CreateModel(

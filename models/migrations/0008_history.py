@@ -1,4 +1,4 @@
-"""History by index: one for each filter of a wallet's entries, and what an organisation's settings may be.
+"""History by index: one for each filter of a wallet's entries, and what an organization's settings may be.
 
 Entries without a reference are not in the indexes of references, which costs a spend without one nothing; Tortoise has
 no word for that, so those two are made in SQL.

@@ -1,4 +1,4 @@
-"""Organisations, the people in them, and their sessions."""
+"""Organizations, the people in them, and their sessions."""
 
 from tortoise import fields
 from tortoise.contrib.postgres.fields import ArrayField

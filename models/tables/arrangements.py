@@ -1,4 +1,4 @@
-"""Standing arrangements of an organisation: subscriptions, automatic top-up, thresholds and forecasts."""
+"""Standing arrangements of an organization: subscriptions, automatic top-up, thresholds and forecasts."""
 
 from tortoise import fields
 from tortoise.indexes import Index
@@ -64,7 +64,7 @@ class Subscription(Model):
 
 
 class AutoTopUpPolicy(Model):
-    """When and how much to refill a wallet by itself; at most one per organisation."""
+    """When and how much to refill a wallet by itself; at most one per organization."""
 
     id = identifier()
     organization = belongs_to("Organization")
@@ -127,7 +127,7 @@ class LowBalanceThreshold(Model):
 
 
 class UsageForecast(Model):
-    """What an organisation was expected to spend, as calculated at a time."""
+    """What an organization was expected to spend, as calculated at a time."""
 
     id = identifier()
     organization = belongs_to("Organization")

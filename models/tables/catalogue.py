@@ -164,7 +164,7 @@ class CouponRedemption(Model):
 
 
 class PriceQuote(Model):
-    """A price that is held for an organisation until a time, to be bought at once; what it says never changes."""
+    """A price that is held for an organization until a time, to be bought at once; what it says never changes."""
 
     id = identifier()
     organization = belongs_to("Organization")

@@ -71,7 +71,7 @@ class HoldPart(Model):
 
 
 class SpendBudget(Model):
-    """A cap on what one actor uses of one organisation's tokens in each window of a period."""
+    """A cap on what one actor uses of one organization's tokens in each window of a period."""
 
     id = identifier()
     organization = belongs_to("Organization")

@@ -13,7 +13,7 @@ SCOPES = ", ".join(f"'{permission}'" for permission in sorted(WITHIN_AN_ORGANIZA
 
 
 class ApiKey(Model):
-    """A credential of an organisation's programs. Of its secret only the hash is here."""
+    """A credential of an organization's programs. Of its secret only the hash is here."""
 
     id = identifier()
     organization = belongs_to("Organization")

@@ -1,4 +1,4 @@
-"""What an organisation is told about its wallet, and whether anybody has read it."""
+"""What an organization is told about its wallet, and whether anybody has read it."""
 
 from tortoise import fields
 from tortoise.indexes import Index

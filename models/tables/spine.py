@@ -78,7 +78,7 @@ class Effect(Model):
 
 
 class AuditLog(Model):
-    """Who did what to what; append-only, chained by hash per organisation by the database itself."""
+    """Who did what to what; append-only, chained by hash per organization by the database itself."""
 
     id = fields.BigIntField(primary_key=True, generated=True)
     organization_id = fields.UUIDField(null=True)
@@ -103,7 +103,7 @@ class AuditLog(Model):
 
 
 class AuditHead(Model):
-    """The end of each organisation's audit chain; the platform's own chain has the zero id."""
+    """The end of each organization's audit chain; the platform's own chain has the zero id."""
 
     organization_id = fields.UUIDField(primary_key=True, default=None)
     sequence = fields.BigIntField()

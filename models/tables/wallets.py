@@ -27,7 +27,7 @@ from rules.lots import LotKind
 
 
 class Wallet(Model):
-    """One organisation's store of tokens. `current_balance` is what is available: held tokens are not in it."""
+    """One organization's store of tokens. `current_balance` is what is available: held tokens are not in it."""
 
     id = identifier()
     organization = belongs_to("Organization")

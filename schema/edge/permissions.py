@@ -8,7 +8,7 @@ so a list of a thousand rows costs no more than one. A fragment counts where it 
 guarded by the interface and by every type that implements it; `@skip` and `@include` are ignored, so a guarded field
 that would be left out is demanded all the same; `__typename` is free, the field around it is not.
 
-It does not look at rows. That a wallet belongs to the caller's organisation is for the queries, which start there.
+It does not look at rows. That a wallet belongs to the caller's organization is for the queries, which start there.
 """
 
 from collections.abc import Iterable, Iterator
@@ -42,14 +42,14 @@ from rules.permissions import Permission as Permission
 from schema.edge.masking import ErrorCode, public_error
 
 DESCRIPTIONS = {
-    Permission.TOKENS_VIEW: "See the organisation's wallet, lots, entries, purchases and invoices.",
+    Permission.TOKENS_VIEW: "See the organization's wallet, lots, entries, purchases and invoices.",
     Permission.TOKENS_SPEND: "Spend and hold tokens, capture and release holds.",
     Permission.TOKENS_PURCHASE: "Buy tokens and keep payment methods and subscriptions.",
     Permission.TOKENS_CONFIGURE: "Change wallet settings, automatic top-up, thresholds, webhooks, members and keys.",
     Permission.FINANCE_VIEW: "See revenue, the journal and every invoice of the platform.",
     Permission.FINANCE_MANAGE: "Refund, grant and adjust.",
     Permission.CATALOG_MANAGE: "Change packages, volume tiers, coupons and the rate card.",
-    Permission.PLATFORM_ADMIN: "Act in any organisation and run background jobs.",
+    Permission.PLATFORM_ADMIN: "Act in any organization and run background jobs.",
 }
 
 Alternatives: TypeAlias = tuple[Permission, ...]

@@ -38,7 +38,6 @@ from schema.edge.masking import FAULT_MESSAGE, ErrorCode, record_fault
 from schema.edge.schema import EdgeSchema
 from schema.edge.sockets import SocketAdapter, SocketHandler
 from schema.edge.streams import StreamResponse, Streams, Subscriber, is_subscription, sockets
-from schema.edge.trusted import wanted_id
 
 RESPONSE_TYPE = "application/graphql-response+json"
 JSON_TYPE = "application/json"
@@ -215,10 +214,8 @@ class GraphQLView(GraphQL[C, None]):
         return result
 
     def _is_subscription(self, request: GraphQLRequestData) -> bool:
-        extensions = request.extensions or {}
-        wanted = wanted_id({"documentId": extensions.get("documentId"), "extensions": extensions})
         try:
-            text = self._desk.trusted.admitted(request.query, wanted)
+            text = self._desk.text_of(request.query, request.extensions)
         except GraphQLError:
             return False
         return is_subscription(self._desk.document(text or ""), request.operation_name)

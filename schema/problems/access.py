@@ -1,4 +1,4 @@
-"""Refusals of organisations, people, their keys and sessions as the API tells them."""
+"""Refusals of organizations, people, their keys and sessions as the API tells them."""
 
 from datetime import datetime
 

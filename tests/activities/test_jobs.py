@@ -44,7 +44,7 @@ async def run(work: PageOfWork, at: datetime = NOW) -> tuple[JobReport, int]:
 
 
 async def organizations(count: int, fill: Callable[[Organization], Awaitable[None]]) -> list[Organization]:
-    """So many organisations, filled some at a time."""
+    """So many organizations, filled some at a time."""
     made: list[Organization] = []
 
     async def one() -> None:

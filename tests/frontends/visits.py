@@ -14,7 +14,7 @@ from workflows.purchase import purchase_workflow_id
 
 
 async def a_customer(world: World) -> Member:
-    """Somebody who can sign in, whose organisation has 100 tokens and can pay."""
+    """Somebody who can sign in, whose organization has 100 tokens and can pay."""
     aurora = await an_organization("Aurora Clinics")
     await a_payment_method(aurora)
     await gives(aurora, "100")

@@ -83,7 +83,7 @@ async def test_what_was_refused_or_rolled_back_has_no_row(db: Connection) -> Non
     assert await violations(db) == []
 
 
-@pytest.mark.parametrize("organization_id", [None, UUID(int=7)], ids=["the platform", "an organisation"])
+@pytest.mark.parametrize("organization_id", [None, UUID(int=7)], ids=["the platform", "an organization"])
 async def test_rows_written_at_once_make_one_chain_from_the_first_on(
     db: Connection, organization_id: UUID | None
 ) -> None:
@@ -161,7 +161,7 @@ TAMPERING = {
 
 
 async def two_chains() -> Organization:
-    """Two organisations with five audit rows each; returns the one to be tampered with."""
+    """Two organizations with five audit rows each; returns the one to be tampered with."""
     aurora, boreal = await an_organization(), await an_organization("Boreal Labs")
     for organization in (aurora, boreal):
         for _ in range(4):

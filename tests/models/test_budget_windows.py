@@ -67,7 +67,7 @@ async def lifts(organization: Organization, budget_id: UUID, *, at: datetime) ->
 
 
 async def used(db: Connection, organization: Organization, *, at: datetime) -> list[Number]:
-    """What is used of each of the organisation's budgets."""
+    """What is used of each of the organization's budgets."""
     views = await read_budgets(db, organization.id, at=at, limit=9, after=None)
     return [view.used for view in views]
 

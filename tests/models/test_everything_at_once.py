@@ -68,7 +68,7 @@ async def wide(database: Database) -> AsyncIterator[Connection]:
 
 
 async def a_crowd(seed: int) -> Crowd:
-    """Two organisations with tokens of which most expire soon, and a program that may use little of them a day."""
+    """Two organizations with tokens of which most expire soon, and a program that may use little of them a day."""
     wallets = [await an_organization("Aurora Clinics"), await an_organization("Boreal Insurance")]
     for one in wallets:
         await gives(one, "20", at=START)

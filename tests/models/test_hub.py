@@ -62,7 +62,7 @@ async def test_without_a_cursor_it_begins_with_the_call(observer: Observer, hub:
         assert await take(subscription, 1) == [4]
 
 
-async def test_nobody_sees_another_organisations_events(observer: Observer, hub: Hub) -> None:
+async def test_nobody_sees_another_organizations_events(observer: Observer, hub: Hub) -> None:
     async with aclosing(hub.subscribe(NORTH, after=0)) as north, aclosing(hub.subscribe(SOUTH)) as south:
         await publish(observer, SOUTH, 1)
         await publish(observer, None, 1)

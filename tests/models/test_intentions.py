@@ -75,9 +75,9 @@ async def test_another_input_is_refused_and_the_first_answer_stands(db: Connecti
         (AURORA, Intention("spendTokens", "report 8", "a" * 64)),
         (AURORA, Intention("spendTokens", "Report 7", "a" * 64)),
     ],
-    ids=["another organisation", "another operation", "another key", "another letter case"],
+    ids=["another organization", "another operation", "another key", "another letter case"],
 )
-async def test_a_key_means_something_to_one_organisation_and_one_operation(
+async def test_a_key_means_something_to_one_organization_and_one_operation(
     db: Connection, organization_id: UUID, intention: Intention
 ) -> None:
     await remember(db, AURORA, INTENTION, {"sequence": 7})

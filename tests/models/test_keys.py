@@ -1,4 +1,4 @@
-"""API keys: whoever shows the right secret acts, until the key expires, is revoked, or its organisation stops."""
+"""API keys: whoever shows the right secret acts, until the key expires, is revoked, or its organization stops."""
 
 import asyncio
 import hashlib

@@ -11,7 +11,7 @@ import pytest
 
 from rules.holding import CaptureExcess
 from tests.conftest import Database
-from tests.models.test_ledger_model import ADA, EVE, Ledger, in_another_thread
+from tests.models.test_ledger_model import ADA, EVE, Ledger, a_ledger
 
 STEPS = 250
 HOURS = (1, 5, 24, 30, 72, 720)
@@ -71,13 +71,7 @@ class Life:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_long_life_is_told_as_by_the_model(database: Database, seed: int) -> None:
-    with in_another_thread(database.app_dsn) as running:
-
-        class LedgerOfThisTest(Ledger):
-            run = staticmethod(running)
-
-        ledger = LedgerOfThisTest()
+    with a_ledger(database) as ledger:
         life = Life(ledger, Random(seed))
         for _ in range(STEPS):
             life.step()
-        ledger.teardown()

@@ -11,7 +11,7 @@ import pytest
 from rules.budgets import BudgetPeriod
 from tests.conftest import Database
 from tests.models.test_ledger_lives import Life
-from tests.models.test_ledger_model import ADA, EVE, Ledger, in_another_thread
+from tests.models.test_ledger_model import ADA, EVE, Ledger, a_ledger
 
 STEPS = 250
 # Those of the first whose lives see everything that is asked for at the end.
@@ -75,15 +75,10 @@ class LifeInBatches(Life):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_long_life_in_batches_is_told_as_by_the_model(database: Database, seed: int) -> None:
-    with in_another_thread(database.app_dsn) as running:
-
-        class LedgerOfThisTest(Ledger):
-            run = staticmethod(running)
-
-        ledger = LedgerOfThisTest()
+    with a_ledger(database) as ledger:
         life = LifeInBatches(ledger, Random(seed))
         for _ in range(STEPS):
             life.step()
-        ledger.teardown()
-        assert life.granted > 20
-        assert life.refused == {"short", "over", "conflict", "batch"}
+
+    assert life.granted > 20
+    assert life.refused == {"short", "over", "conflict", "batch"}

@@ -103,7 +103,7 @@ async def together(organization_id: UUID, orders: Sequence[Order], at: datetime)
 
 
 class Ledger(RuleBasedStateMachine):
-    """One organisation's wallet and its model, side by side; the clock is what the test says it is."""
+    """One organization's wallet and its model, side by side; the clock is what the test says it is."""
 
     orders: Bundle[tuple[PurchaseView, int]] = Bundle("orders")
 
@@ -369,14 +369,30 @@ class Ledger(RuleBasedStateMachine):
             return [violation.rule for violation in await violations(db)]
 
 
-def test_any_sequence_of_operations_is_answered_as_by_the_model(database: Database) -> None:
+@contextmanager
+def ledgers_of(database: Database) -> Iterator[type[Ledger]]:
+    """Ledgers whose wallets are in the database of a test."""
     with in_another_thread(database.app_dsn) as running:
 
         class LedgerOfThisTest(Ledger):
             run = staticmethod(running)
 
+        yield LedgerOfThisTest
+
+
+@contextmanager
+def a_ledger(database: Database) -> Iterator[Ledger]:
+    """One ledger, whose books are looked through at the end."""
+    with ledgers_of(database) as ledgers:
+        ledger = ledgers()
+        yield ledger
+        ledger.teardown()
+
+
+def test_any_sequence_of_operations_is_answered_as_by_the_model(database: Database) -> None:
+    with ledgers_of(database) as ledgers:
         run_state_machine_as_test(
-            LedgerOfThisTest,
+            ledgers,
             settings=settings(
                 max_examples=120,
                 stateful_step_count=40,

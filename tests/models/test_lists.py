@@ -77,7 +77,7 @@ async def two_organizations() -> tuple[Organization, Organization]:
 async def lists(
     cluster: PostgresCluster, template: str
 ) -> AsyncIterator[Laboratory[tuple[Organization, Organization]]]:
-    """A wallet with a long list of holds and an organisation with many purchases, and another with a short list."""
+    """A wallet with a long list of holds and an organization with many purchases, and another with a short list."""
     async with laboratory(cluster, template, two_organizations) as filled:
         for owner, rows in zip(filled.contents, (LONG, SHORT), strict=True):
             await filled.superuser.execute(HOLDS, owner.id, wallet_id_of(owner.id), START, NOW, rows)

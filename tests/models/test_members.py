@@ -98,7 +98,7 @@ async def test_each_refresh_token_is_good_once(db: Connection) -> None:
     assert await member_in_session(db, ada.id, SESSION) == ada
 
 
-@pytest.mark.parametrize("organized", [True, False], ids=["of an organisation", "of the platform"])
+@pytest.mark.parametrize("organized", [True, False], ids=["of an organization", "of the platform"])
 async def test_a_used_refresh_token_ends_the_session_for_everybody_and_that_is_audited(
     db: Connection, organized: bool
 ) -> None:

@@ -31,7 +31,7 @@ DEACTIVATED = (
     "UPDATE organizations SET is_active = false WHERE id = (SELECT organization_id FROM users u WHERE u.id = $1)"
 )
 
-# What somebody does to an organisation in which there are a colleague and a key.
+# What somebody does to an organization in which there are a colleague and a key.
 Deed: TypeAlias = Callable[[Actor, Organization, Member, Member], Coroutine[Any, Any, object]]
 
 
@@ -93,7 +93,7 @@ async def standing(owner: asyncpg.Connection) -> list[asyncpg.Record]:
     ("deed", "change"),
     [
         *itertools.product(DEEDS, (REMOVED, DEMOTED)),
-        # Revoking a key waits for whoever changes the person only, so it may come before the organisation is shut.
+        # Revoking a key waits for whoever changes the person only, so it may come before the organization is shut.
         *((deed, DEACTIVATED) for deed in DEEDS if deed is not revokes_a_key),
     ],
 )

@@ -1,4 +1,4 @@
-"""Organisations are made once under a key, changed in what is named, and stopped without losing anything."""
+"""Organizations are made once under a key, changed in what is named, and stopped without losing anything."""
 
 import asyncio
 from uuid import UUID

@@ -212,7 +212,7 @@ class TwoWallets:
 
 
 async def two_wallets() -> TwoWallets:
-    """Two organisations that have been given tokens, have bought, spent, and ordered something more."""
+    """Two organizations that have been given tokens, have bought, spent, and ordered something more."""
     found = []
     for name in ("Aurora Clinics", "Boreal Labs"):
         organization = await an_organization(name)

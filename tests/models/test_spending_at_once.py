@@ -99,7 +99,7 @@ async def test_who_was_told_no_is_told_no_again_and_never_debited(db: Connection
 
 
 async def test_ten_first_readers_make_one_wallet(db: Connection) -> None:
-    # given an organisation whose wallet nobody has asked for yet
+    # given an organization whose wallet nobody has asked for yet
     organization_id = derived_id("organization", "without a wallet")
     await db.execute(
         "INSERT INTO organizations (id, slug, name, contact_email) VALUES ($1, 'new', 'New', 'new@new.example')",
@@ -115,7 +115,7 @@ async def test_ten_first_readers_make_one_wallet(db: Connection) -> None:
     assert await violations(db) == []
 
 
-async def test_nobody_has_a_wallet_without_an_organisation(db: Connection) -> None:
+async def test_nobody_has_a_wallet_without_an_organization(db: Connection) -> None:
     with pytest.raises(WalletNotFound):
         await ensure_wallet(derived_id("organization", "nobody"), defaults())
 

@@ -66,7 +66,7 @@ def test_a_role_is_told_only_while_it_is_true(name: str, permissions: set[Permis
         ({CONFIGURE, VIEW}, set(), {VIEW}, set()),
         ({CONFIGURE, VIEW}, set(), {VIEW, SPEND}, {SPEND}),
         ({CONFIGURE, VIEW}, {SPEND}, {SPEND, VIEW}, set()),  # what was there already is not given
-        ({CONFIGURE, VIEW}, {SPEND}, set(), set()),  # what is one's organisation's may be taken away
+        ({CONFIGURE, VIEW}, {SPEND}, set(), set()),  # what is one's organization's may be taken away
         ({CONFIGURE, FINANCE}, set(), {FINANCE}, {FINANCE}),  # having it is not enough for what is the platform's
         ({CONFIGURE, FINANCE}, {FINANCE}, set(), {FINANCE}),  # nor to take it away
         ({CONFIGURE}, {FINANCE}, {FINANCE, CONFIGURE}, set()),

@@ -126,7 +126,7 @@ OF_THE_CATALOGUE: Mapping[str, Budget] = {
         "{ volumeSchedule { tiers { upTo discount } } }", ("volumeSchedule", "tiers"), 1, (1, 10, TIERS_MAX)
     ),
 }
-# Who there is. Members are read together for all organisations of a page, makers for all keys.
+# Who there is. Members are read together for all organizations of a page, makers for all keys.
 OF_PEOPLE: Mapping[str, Budget] = {
     "Query.organizations": Budget(of_the_root("organizations", ORGANIZATION), ("organizations", "nodes"), 2),
     "Organization.members": Budget(
@@ -139,7 +139,7 @@ OF_PEOPLE: Mapping[str, Budget] = {
     "Query.roles": Budget("{ roles { role permissions } }", ("roles",), 0, (len(Role),) * len(SIZES)),
 }
 LISTS = {**OF_WALLETS, **OF_THE_CATALOGUE, **OF_PEOPLE}
-# Whose they are, what they are, and the levels below. What is on offer, organisations and people need no first one.
+# Whose they are, what they are, and the levels below. What is on offer, organizations and people need no first one.
 KINDS: Mapping[str, Budget] = {
     "TokenPackage": Budget(by_id("TokenPackage", PACKAGE), ("nodes",), 2),
     "VolumeSchedule": Budget(by_id("VolumeSchedule", SCHEDULE), ("nodes",), 1),

@@ -1,4 +1,4 @@
-"""What no client should send about organisations, members and keys: a clear answer, and nothing changes."""
+"""What no client should send about organizations, members and keys: a clear answer, and nothing changes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -83,7 +83,7 @@ def bad_inputs() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 async def an_admin(world: World) -> Member:
-    """Somebody of an organisation who may do everything there and elsewhere, signed in."""
+    """Somebody of an organization who may do everything there and elsewhere, signed in."""
     member = await a_member(await an_organization(), permissions=ADMIN)
     await world.token_of(member)
     return member

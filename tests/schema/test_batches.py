@@ -243,7 +243,7 @@ async def test_an_administrator_spends_for_several_organizations_in_one_batch(mo
     # when
     told = await batch(world, admin, spends, mode)
 
-    # then: a key belongs to its organisation
+    # then: a key belongs to its organization
     assert [(one["__typename"], one["available"], one["replayed"]) for one in results(told)] == [
         ("SpendTokensSuccess", "1.0000", False),
         ("SpendTokensSuccess", "6.0000", False),

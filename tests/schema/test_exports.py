@@ -230,7 +230,7 @@ async def test_an_address_that_makes_no_sense_is_told_so(world: World) -> None:
 
 @pytest.fixture
 async def ten_thousand(cluster: PostgresCluster, books: Database) -> Organization:
-    """An organisation with ten thousand entries."""
+    """An organization with ten thousand entries."""
     aurora = await an_organization()
     superuser = await asyncpg.connect(cluster.dsn(books.app_dsn.rpartition("/")[2]))
     try:

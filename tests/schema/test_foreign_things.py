@@ -1,4 +1,4 @@
-"""Not yours is not found: what belongs to another organisation cannot be reached by any id, nested or not."""
+"""Not yours is not found: what belongs to another organization cannot be reached by any id, nested or not."""
 
 from typing import Any
 
@@ -76,7 +76,7 @@ def declared(field: str) -> str:
 
 
 def used_by(field: str, scene: Scene, org: str) -> dict[str, str]:
-    """The ids that a mutation uses, all of them Aurora's but for the organisation it names."""
+    """The ids that a mutation uses, all of them Aurora's but for the organization it names."""
     ids = {
         "org": org,
         "purchase": scene.purchase,

@@ -29,7 +29,7 @@ async def asks(world: World, token: str) -> tuple[int, str, str | None]:
 
 
 def forgeries(good: str, other: str) -> dict[str, str]:
-    """What somebody would try who has one key, another organisation's key, or none."""
+    """What somebody would try who has one key, another organization's key, or none."""
     key_id, secret = read_key_token(good)
     other_id, other_secret = read_key_token(other)
     return {

@@ -1,4 +1,4 @@
-"""Organisations and their members over the API: who lets whom in, with what, and what ends at once."""
+"""Organizations and their members over the API: who lets whom in, with what, and what ends at once."""
 
 from typing import Any
 

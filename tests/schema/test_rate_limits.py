@@ -1,4 +1,4 @@
-"""How much may be asked: of each caller, each organisation and each address, whatever transport it comes by."""
+"""How much may be asked: of each caller, each organization and each address, whatever transport it comes by."""
 
 from typing import Any
 

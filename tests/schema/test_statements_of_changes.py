@@ -98,7 +98,7 @@ async def test_removing_a_member_costs_the_same_statements_however_many_keys_the
         costs.append(len(seen))
         working.append(len(answer["removeMember"]["workingApiKeys"]))
 
-    # then: the organisation's lock, both people as they are now, whether somebody is left who may let people in, what
+    # then: the organization's lock, both people as they are now, whether somebody is left who may let people in, what
     # becomes of the member, and their keys, which have makers while there are any, or are revoked first
     told = await db.fetch("SELECT resource_id, actor FROM token_audit_logs WHERE action = 'api_key.revoked'")
     revoked = await db.fetch("SELECT id::text, revoked_by FROM api_keys WHERE revoked_at = $1", NOW)

@@ -25,7 +25,7 @@ from tests.simulators.world import World
 
 REFUSED = "WalletSuspended"
 
-# What each mutation answers to somebody who may do everything while the wallet is suspended. The organisation may not
+# What each mutation answers to somebody who may do everything while the wallet is suspended. The organization may not
 # begin to use its tokens or to order more; the platform makes amends, and whatever else there is goes on.
 WHILE_SUSPENDED = {
     "startPurchase": REFUSED,
@@ -140,7 +140,7 @@ def kept_by(name: str) -> set[str]:
 async def test_a_suspension_refuses_what_begins_to_use_or_order_tokens_and_moves_nothing(
     world: World, owner: asyncpg.Connection
 ) -> None:
-    # given: the hold to be released is there, and the organisation to be sent away is one that is suspended too
+    # given: the hold to be released is there, and the organization to be sent away is one that is suspended too
     scene = await a_scene(world)
     admin = await a_member(scene.aurora, permissions=tuple(Permission))
     others = {"releaseHold": {"placed": scene.hold}, "deactivateOrganization": {"purchase": scene.boreal.global_id}}

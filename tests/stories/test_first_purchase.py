@@ -1,4 +1,4 @@
-"""The main job: an organisation buys tokens and spends them."""
+"""The main job: an organization buys tokens and spends them."""
 
 from decimal import Decimal
 

@@ -30,7 +30,7 @@ SET_BUDGET = """mutation ($input: SetSpendBudgetInput!) { setSpendBudget(input: 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Aurora's things by their global ids, and people of both organisations with everything one may do at home."""
+    """Aurora's things by their global ids, and people of both organizations with everything one may do at home."""
 
     aurora: Organization
     boreal: Organization

@@ -65,7 +65,7 @@ SUSPEND = "UPDATE organization_token_wallets SET is_active = false, suspended_at
 
 
 async def aurora_with(*tokens: str) -> tuple[Organization, Member]:
-    """An organisation with a lot for each number of tokens, the oldest first, and somebody who may do everything."""
+    """An organization with a lot for each number of tokens, the oldest first, and somebody who may do everything."""
     aurora = await an_organization()
     for each in tokens:
         await gives(aurora, each)
