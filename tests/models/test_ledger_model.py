@@ -4,13 +4,11 @@ Hypothesis invents what happens, in the test's own thread; the database is used 
 invented is the same in every run. A failure prints the shortest sequence of steps that shows it.
 """
 
-import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from math import inf
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import hypothesis.strategies as st
@@ -21,7 +19,7 @@ from models.adjusting import AdjustmentOrder, adjust
 from models.administration import Decision, reactivate, suspend
 from models.batches import spend_all_or_nothing
 from models.budgets import read_budgets, remove_budget
-from models.database import connection, open_database, transaction
+from models.database import connection, transaction
 from models.deciding import Order, decide_orders
 from models.errors import Refusal
 from models.expiring import book_expiry
@@ -40,9 +38,9 @@ from rules.identity import derived_id
 from rules.lots import LotKind
 from tests.builders import Organization, an_order, an_organization, defaults, is_paid, sets_a_budget
 from tests.conftest import Database
+from tests.models.another_thread import Run, in_another_thread
 from tests.models.ledger_words import START, plain, short_of, tokens_of
 from tests.models.token_model import Answer, WalletModel
-from tests.patience import PATIENCE_SECONDS
 
 LOTS = """
 SELECT remaining_tokens, held_tokens FROM token_lots WHERE organization_id = $1 ORDER BY created_at, kind = 'BONUS'
@@ -50,9 +48,6 @@ SELECT remaining_tokens, held_tokens FROM token_lots WHERE organization_id = $1 
 ADA, EVE = "user/ada", "key/eve"
 EVE_PER_DAY = 60_000
 NEVER_HELD = 1_000
-
-Result = TypeVar("Result")
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 # Mostly new keys, so that most of what is asked is decided; many amounts, some equal, so that a key that is used again
 # is sometimes used with the same input.
@@ -65,29 +60,6 @@ actors = st.sampled_from([ADA, ADA, EVE])
 hours_held = st.sampled_from([1, 24, 30, 72, 30 * 24])
 budgeted = st.sampled_from([EVE, EVE, EVE, ADA])
 periods = st.sampled_from([BudgetPeriod.DAY, BudgetPeriod.WEEK])
-
-
-@contextmanager
-def in_another_thread(dsn: str) -> Iterator[Run]:
-    """Runs coroutines on a loop that has the test's database open."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-
-    def run(work: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(timeout=PATIENCE_SECONDS)
-
-    database = open_database(dsn, 2, application_name="scrip-model-test")
-    try:
-        run(database.__aenter__())
-        try:
-            yield run
-        finally:
-            run(database.__aexit__(None, None, None))
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 async def answer_of(work: Coroutine[Any, Any, Booked]) -> Answer:
