@@ -3,24 +3,31 @@ test first needs them. Every test that writes gets a database of its own, cloned
 
 import asyncio
 import itertools
+import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 import asyncpg
 import pytest
+from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+from temporalio.testing import TimeSkipper, TimeSkippingConfig, WorkflowEnvironment
 
+from embedded import ports
+from embedded import temporal as embedded_temporal
 from embedded.ports import free_port
 from embedded.postgres import PostgresCluster
-from embedded.temporal import dynamic_config_arguments, temporal_binary
+from embedded.temporal import TemporalServer
+from models import database as way_to_postgres
 from models.database import Connection, connection, open_database
 from models.migrate import migrate
 from tests.activities.gateway_processes import Running, sandbox_provider
+from tests.patience import PATIENCE_SECONDS
 from tests.simulators.mailbox import Mailbox, running_mailbox
 from tests.simulators.world import WEBHOOK_SECRET, World, settings_for
-from workflows.attributes import SEARCH_ATTRIBUTES
 
 OWNER = "scrip_owner"
 APPLICATION = "scrip_app"
@@ -36,6 +43,18 @@ class Database:
 
     app_dsn: str
     owner_dsn: str
+
+
+@pytest.fixture(scope="session", autouse=True)
+def beside_others() -> Iterator[None]:
+    """Test processes side by side choose from different ports, so that what was chosen is free until it is used; and a
+    Temporal server may take as long to start as a test waits."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ports, "CHOICES", ports.CHOICES[number::count])
+        patch.setattr(embedded_temporal, "START_SECONDS_MAX", PATIENCE_SECONDS)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +78,21 @@ async def template(cluster: PostgresCluster) -> str:
 
 
 @pytest.fixture
-async def database(cluster: PostgresCluster, template: str) -> AsyncIterator[Database]:
+def patient_product() -> Iterator[None]:
+    """The product waits for its database as long as a test does, lest it give up while the machine stands still. How
+    long it waits in truth is claimed by `tests/models/test_database.py`, which does without this."""
+    limits = ("idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout")
+    # A patch of its own: the test's would have to be undone after this, and so after what its other fixtures tidy up.
+    with pytest.MonkeyPatch.context() as patch:
+        for name in limits:
+            patch.setitem(way_to_postgres.SERVER_SETTINGS, name, f"{PATIENCE_SECONDS:.0f}s")
+        patch.setattr(way_to_postgres, "ACQUIRE_SECONDS", PATIENCE_SECONDS)
+        patch.setattr(way_to_postgres, "COMMAND_SECONDS", PATIENCE_SECONDS + 2.0)
+        yield
+
+
+@pytest.fixture
+async def database(cluster: PostgresCluster, template: str, patient_product: None) -> AsyncIterator[Database]:
     """A fresh migrated database; dropped after the test."""
     name = f"scrip_{next(numbers)}"
     admin = await asyncpg.connect(cluster.dsn())
@@ -95,19 +128,26 @@ async def owner(database: Database) -> AsyncIterator[asyncpg.Connection]:
     await here.close()
 
 
+class TimeSkipping(WorkflowEnvironment):
+    """A Temporal server whose workflows stand still in time until a test moves them."""
+
+    def __init__(self, client: Client) -> None:
+        config = TimeSkippingConfig(enabled=False, max_session_skip_count=100_000)
+        self._skipper = TimeSkipper(client, config=config)
+        super().__init__(self._skipper.client)
+
+    async def fast_forward(
+        self, handle: WorkflowHandle[Any, Any], duration: timedelta | float | None = None, /
+    ) -> bool:
+        return await self._skipper.fast_forward(handle, duration)
+
+
 @pytest.fixture(scope="session")
 async def temporal() -> AsyncIterator[WorkflowEnvironment]:
-    """A real Temporal server whose workflows stand still in time until a test moves them."""
-    environment = await WorkflowEnvironment.start_time_skipping_v2(
-        dev_server_existing_path=str(temporal_binary()),
-        dev_server_extra_args=list(dynamic_config_arguments(time_skipping=True)),
-        dev_server_log_level="never",
-        data_converter=pydantic_data_converter,
-        search_attributes=list(SEARCH_ATTRIBUTES),
-        ts_config=TimeSkippingConfig(enabled=False, max_session_skip_count=100_000),
-    )
-    async with environment:
-        yield environment
+    """A real Temporal server. Not the library's own, which is given up when it does not answer within five seconds."""
+    async with TemporalServer(None, ui_port=None, time_skipping=True) as server:
+        client = await Client.connect(server.address, data_converter=pydantic_data_converter)
+        yield TimeSkipping(client)
 
 
 @pytest.fixture(scope="session")

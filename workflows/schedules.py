@@ -2,8 +2,8 @@
 
 A schedule has the id `job/<name>` and starts the workflow `Job` as `job/<name>-<time>`, never while the run before is
 still going. When background jobs are switched off the schedules are paused and say why; a pause that an operator has
-made is theirs, and no start of a worker takes it away. Workers that start together write the same, and the last one to
-start decides.
+made is theirs, and no start of a worker takes it away, but one made between its reading a schedule and its writing it,
+which the SDK cannot tell. Workers that start together write the same, and the last one to start decides.
 """
 
 import asyncio

@@ -28,11 +28,12 @@ class UvicornOptions(TypedDict):
     ws_per_message_deflate: bool
 
 
-# What the edge needs of uvicorn. A WebSocket message is bounded like a body, and not inflated: a compressed one could
-# be a thousand times longer than what was received.
+# What the edge needs of uvicorn. A proxy keeps an idle connection for a minute as a rule, and must be the one to close
+# it: what it sends down a connection that we are closing is lost. A WebSocket message is bounded like a body, and not
+# inflated: a compressed one could be a thousand times longer than what was received.
 UVICORN_OPTIONS: UvicornOptions = {
     "server_header": False,
-    "timeout_keep_alive": 5,
+    "timeout_keep_alive": 75,
     "timeout_graceful_shutdown": 20,
     "ws_max_size": 256 * 1024,
     "ws_per_message_deflate": False,

@@ -24,11 +24,13 @@ from activities.gateways.sandbox import SandboxGateway
 from activities.gateways.stripe import StripeGateway
 from rules.payments import PaymentReport, PaymentStatus
 from tests.activities.gateway_processes import API_KEY, Inbox, Letter, open_inbox, sandbox_provider, stripe_emulator
+from tests.patience import PATIENCE_SECONDS
 
 PROVIDERS = ("sandbox", "stripe")
 SECRET, NEXT_SECRET, FOREIGN_SECRET = "a-secret-in-use", "the-secret-after-it", "somebody-elses-secret"
 STRIPE_KEY = "sk_test_for_contract"
 PRICE = Decimal("58.00")
+PATIENCE = timedelta(seconds=PATIENCE_SECONDS)
 keys = count(1)
 
 
@@ -140,7 +142,7 @@ def connect_stripe(url: str, secrets: tuple[str, ...], patience: timedelta) -> S
 def the_sandbox(data: Path) -> Iterator[Provider]:
     async def act(payment: PaymentReport, is_approved: bool) -> None:
         assert payment.action_url is not None
-        async with httpx2.AsyncClient(trust_env=False) as browser:
+        async with httpx2.AsyncClient(timeout=PATIENCE_SECONDS, trust_env=False) as browser:
             answer = await browser.post(payment.action_url, data={"decision": "approve" if is_approved else "refuse"})
         assert answer.headers["location"] == "https://buyer.example/back"
 
@@ -150,7 +152,7 @@ def the_sandbox(data: Path) -> Iterator[Provider]:
     ):
         yield Provider(
             name="sandbox",
-            gateway=connect_sandbox(provider.url, (SECRET,), timedelta(seconds=8)),
+            gateway=connect_sandbox(provider.url, (SECRET,), PATIENCE),
             connect=connect_sandbox,
             url=provider.url,
             methods=Methods(
@@ -174,7 +176,10 @@ def the_sandbox(data: Path) -> Iterator[Provider]:
 def stripe_by_localstripe() -> Iterator[Provider]:
     with open_inbox() as inbox, stripe_emulator() as emulator:
         with httpx2.Client(
-            base_url=emulator.url, headers={"authorization": f"Bearer {STRIPE_KEY}"}, trust_env=False
+            base_url=emulator.url,
+            headers={"authorization": f"Bearer {STRIPE_KEY}"},
+            timeout=PATIENCE_SECONDS,
+            trust_env=False,
         ) as operator:
 
             def method(kind: str, **details: str) -> str:
@@ -198,14 +203,16 @@ def stripe_by_localstripe() -> Iterator[Provider]:
         async def act(payment: PaymentReport, is_approved: bool) -> None:
             path = f"/v1/payment_intents/{payment.payment_id}"
             headers = {"authorization": f"Bearer {STRIPE_KEY}"}
-            async with httpx2.AsyncClient(base_url=emulator.url, headers=headers, trust_env=False) as browser:
+            async with httpx2.AsyncClient(
+                base_url=emulator.url, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False
+            ) as browser:
                 secret = (await browser.get(path)).json()["client_secret"]
                 form = {"client_secret": secret, "success": str(is_approved).lower()}
                 (await browser.post(f"{path}/_authenticate", data=form)).raise_for_status()
 
         yield Provider(
             name="stripe",
-            gateway=connect_stripe(emulator.url, (SECRET,), timedelta(seconds=8)),
+            gateway=connect_stripe(emulator.url, (SECRET,), PATIENCE),
             connect=connect_stripe,
             url=emulator.url,
             methods=methods,

@@ -20,6 +20,7 @@ from activities.gateways.protocol import (
 )
 from rules.payments import PaymentReport, PaymentStatus
 from tests.activities.gateway_providers import PRICE, PROVIDERS, Capability, Provider, keys, open_provider
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest_asyncio.fixture(scope="module", params=PROVIDERS)
@@ -154,10 +155,15 @@ async def test_an_undecided_payment_can_be_given_up_twice(provider: Provider, ga
 async def test_a_payment_in_the_banks_hands_is_given_up_where_that_is_possible(
     provider: Provider, gateway: PaymentGateway
 ) -> None:
-    pending = await gateway.create_payment(provider.order(provider.methods.late_decline, currency="EUR"))
-    assert pending.status is PaymentStatus.PROCESSING
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            pending = await gateway.create_payment(provider.order(provider.methods.late_decline, currency="EUR"))
+            assert pending.status is PaymentStatus.PROCESSING
 
-    report = await gateway.cancel_payment(pending.payment_id)
+            report = await gateway.cancel_payment(pending.payment_id)
+            # A bank decides within half a second, which is over at once where everything stands still for a while.
+            if report.status is not PaymentStatus.DECLINED:
+                break
 
     if Capability.CANCELS_WHILE_PROCESSING in provider.capabilities:
         assert report.status is PaymentStatus.CANCELLED

@@ -12,7 +12,7 @@ from activities.gateways.protocol import GatewayRejectedRequest, GatewayUnavaila
 from activities.gateways.sandbox import SandboxGateway
 from activities.gateways.stripe import StripeGateway
 from tests.activities.gateway_processes import Answer, scripted_server
-from tests.activities.gateway_providers import PRICE, PROVIDERS, SECRET, Provider, open_provider
+from tests.activities.gateway_providers import PATIENCE, PRICE, PROVIDERS, SECRET, Provider, open_provider
 
 
 @pytest_asyncio.fixture(scope="module", params=PROVIDERS)
@@ -89,9 +89,9 @@ async def test_a_wrong_api_key_is_a_rejection_and_charges_nothing(provider: Prov
     order = provider.order(provider.methods.success)
     stranger: PaymentGateway
     if provider.name == "sandbox":
-        stranger = SandboxGateway(provider.url, "not-the-key", webhook_secrets=(SECRET,))
+        stranger = SandboxGateway(provider.url, "not-the-key", webhook_secrets=(SECRET,), total_timeout=PATIENCE)
     else:
-        stranger = StripeGateway("not-the-key", webhook_secrets=(SECRET,), api_url=provider.url)
+        stranger = StripeGateway("not-the-key", webhook_secrets=(SECRET,), api_url=provider.url, total_timeout=PATIENCE)
 
     with pytest.raises(GatewayRejectedRequest) as refusal:
         await stranger.create_payment(order)

@@ -41,7 +41,7 @@ class Mailbox:
     url: str
 
     async def get(self, path: str) -> httpx2.Response:
-        async with httpx2.AsyncClient(base_url=self.url) as client:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE_SECONDS) as client:
             return await client.get(path)
 
     async def messages(self) -> list[dict[str, Any]]:
@@ -53,9 +53,8 @@ class Mailbox:
 
 
 def account(port: int) -> SmtpAccount:
-    return SmtpAccount(
-        host="127.0.0.1", port=port, sender="Scrip <billing@scrip.example>", timeout=timedelta(seconds=10)
-    )
+    patience = timedelta(seconds=PATIENCE_SECONDS)
+    return SmtpAccount(host="127.0.0.1", port=port, sender="Scrip <billing@scrip.example>", timeout=patience)
 
 
 def files_in(folder: Path) -> list[str]:
@@ -148,7 +147,7 @@ async def test_a_mailbox_can_be_emptied(mailbox: Mailbox, tmp_path: Path) -> Non
     await mailbox.mailer().send(MAIL)
     (listed,) = await mailbox.messages()
 
-    async with httpx2.AsyncClient(base_url=mailbox.url) as client:
+    async with httpx2.AsyncClient(base_url=mailbox.url, timeout=PATIENCE_SECONDS) as client:
         assert (await client.delete("/messages")).status_code == 204
 
     assert await mailbox.messages() == []
@@ -194,7 +193,7 @@ async def test_a_broken_mail_is_kept_too(mailbox: Mailbox) -> None:
 
 
 async def test_a_request_that_names_another_host_is_refused(mailbox: Mailbox) -> None:
-    async with httpx2.AsyncClient(base_url=mailbox.url) as client:
+    async with httpx2.AsyncClient(base_url=mailbox.url, timeout=PATIENCE_SECONDS) as client:
         refused = await client.get("/messages", headers={"host": "attacker.example"})
 
     assert refused.status_code == 400

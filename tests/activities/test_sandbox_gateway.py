@@ -1,9 +1,10 @@
 """The sandbox provider's own mischief: every method does what its description says, and a crash forgets nothing."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from itertools import count
@@ -24,6 +25,7 @@ from activities.gateways.protocol import (
 from activities.gateways.sandbox import SandboxGateway
 from rules.payments import PaymentReport, PaymentStatus, more_final
 from tests.activities.gateway_processes import API_KEY, Inbox, Letter, Running, open_inbox, sandbox_provider
+from tests.patience import PATIENCE_SECONDS
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PRICE = Decimal("58.00")
@@ -38,7 +40,9 @@ class Sandbox:
 
     async def simulate(self, payment: PaymentReport, **change: str) -> httpx2.Response:
         headers = {"authorization": f"Bearer {API_KEY}"}
-        async with httpx2.AsyncClient(base_url=self.provider.url, headers=headers, trust_env=False) as operator:
+        async with httpx2.AsyncClient(
+            base_url=self.provider.url, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False
+        ) as operator:
             return await operator.post(f"/v1/payments/{payment.payment_id}/simulate", json=change)
 
 
@@ -63,7 +67,8 @@ def gateway(sandbox: Sandbox) -> SandboxGateway:
 
 
 def connect(provider: Running) -> SandboxGateway:
-    return SandboxGateway(provider.url, API_KEY, webhook_secrets=(SECRET,))
+    patience = timedelta(seconds=PATIENCE_SECONDS)
+    return SandboxGateway(provider.url, API_KEY, webhook_secrets=(SECRET,), total_timeout=patience)
 
 
 def order(method: str) -> PaymentOrder:
@@ -79,10 +84,18 @@ def read(letter: Letter) -> GatewayEvent:
     return reader().parse_event(headers=letter.headers, body=letter.body, now=datetime.now(UTC))
 
 
-async def told(inbox: Inbox, payment: PaymentReport, *, times: int = 1) -> list[GatewayEvent]:
-    """The first events about a payment, as they arrived."""
+async def tellings(inbox: Inbox, payment: PaymentReport, *, times: int) -> list[GatewayEvent]:
+    """The first letters about a payment, as they arrived."""
     letters = await inbox.wait_for(lambda letter: read(letter).payment_id == payment.payment_id, count=times)
     return [read(letter) for letter in letters]
+
+
+async def told(inbox: Inbox, payment: PaymentReport, *, times: int) -> list[GatewayEvent]:
+    """The first events about a payment, as they arrived; one that was sent again, because we stood still, is one."""
+    letters = times
+    while len(events := list(dict.fromkeys(await tellings(inbox, payment, times=letters)))) < times:
+        letters += 1
+    return events
 
 
 @pytest.mark.parametrize(
@@ -130,26 +143,25 @@ async def test_a_fault_before_the_charge_charges_nothing_and_the_next_attempt_do
 async def test_an_event_may_arrive_three_times_under_one_id(sandbox: Sandbox, gateway: SandboxGateway) -> None:
     paid = await gateway.create_payment(order("pm_duplicate_events"))
 
-    first, second, third = await told(sandbox.inbox, paid, times=3)
+    first, second, third = await tellings(sandbox.inbox, paid, times=3)
 
     assert first == second == third
     assert first.status is PaymentStatus.CAPTURED
 
 
 async def test_older_events_that_arrive_late_undo_nothing(sandbox: Sandbox, gateway: SandboxGateway) -> None:
-    # given
-    paid = await gateway.create_payment(order("pm_reordered_events"))
+    # given: what fell due while the provider stood still it sends at once, and then it is another payment that shows it
+    late_ones_last = [PaymentStatus.CAPTURED, PaymentStatus.PROCESSING, PaymentStatus.DECLINED]
+    events: list[GatewayEvent] = []
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while [event.status for event in events] != late_ones_last:
+            paid = await gateway.create_payment(order("pm_reordered_events"))
 
-    # when
-    events = await told(sandbox.inbox, paid, times=3)
+            # when
+            events = await told(sandbox.inbox, paid, times=3)
 
     # then
     captured, processing, declined = events
-    assert [event.status for event in events] == [
-        PaymentStatus.CAPTURED,
-        PaymentStatus.PROCESSING,
-        PaymentStatus.DECLINED,
-    ]
     assert processing.occurred_at < declined.occurred_at < captured.occurred_at
     claimed = [PaymentReport(paid.payment_id, event.status or paid.status, PRICE, "USD") for event in events]
     believed = claimed[0]
@@ -227,7 +239,7 @@ async def test_an_event_refused_by_its_receiver_is_sent_again(tmp_path: Path) ->
             gateway = connect(provider)
             paid = await gateway.create_payment(order("pm_success"))
 
-            events = await told(inbox, paid, times=3)
+            events = await tellings(inbox, paid, times=3)
             await gateway.aclose()
 
     assert len({event.event_id for event in events}) == 1
@@ -241,7 +253,8 @@ async def test_a_receiver_that_never_answers_does_not_hold_up_payments(tmp_path:
             began = monotonic()
             for _ in range(30):
                 assert (await gateway.create_payment(order("pm_success"))).status is PaymentStatus.CAPTURED
-            assert monotonic() - began < 3
+            # Held up, each would wait the five seconds that the receiver is given.
+            assert monotonic() - began < PATIENCE_SECONDS
             await gateway.aclose()
 
 

@@ -17,6 +17,7 @@ from activities.gateways.sandbox_provider.events import signed_headers
 from activities.gateways.sandbox_provider.methods import METHODS, card_of, script_of
 from activities.gateways.sandbox_provider.options import WrongOption, read_options
 from tests.activities.gateway_processes import API_KEY, ROOT, sandbox_provider
+from tests.patience import PATIENCE_SECONDS
 
 REQUEST = {
     "amount": "58.00",
@@ -31,13 +32,15 @@ REQUEST = {
 async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx2.AsyncClient]:
     with sandbox_provider(tmp_path_factory.mktemp("sandbox") / "payments.sqlite") as provider:
         headers = {"authorization": f"Bearer {API_KEY}"}
-        async with httpx2.AsyncClient(base_url=provider.url, headers=headers, trust_env=False) as client:
+        async with httpx2.AsyncClient(
+            base_url=provider.url, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False
+        ) as client:
             yield client
 
 
 @pytest_asyncio.fixture(scope="module")
 async def browser() -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(timeout=PATIENCE_SECONDS, trust_env=False) as client:
         yield client
 
 
@@ -245,7 +248,7 @@ def test_a_provider_without_a_key_does_not_start(tmp_path: Path) -> None:
         env={**environment, "SANDBOX_DATA": str(tmp_path / "data.sqlite")},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

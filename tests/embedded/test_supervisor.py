@@ -53,7 +53,7 @@ class House:
             folder, folder, announce=self._announce, changed=lambda: self.changes.append(self.supervisor.pids())
         )
 
-    def part(self, name: str, program: str = PART) -> Part:
+    def part(self, name: str, program: str = PART, *, grace_seconds: float = PATIENCE_SECONDS) -> Part:
         async def is_ready(started_at: datetime) -> bool:
             assert started_at <= datetime.now(UTC)
             pid = self.supervisor.pids()[name]
@@ -66,11 +66,11 @@ class House:
             command=command,
             environment=os.environ,
             is_ready=is_ready,
-            grace_seconds=0.5,
-            start_seconds_max=5.0,
+            grace_seconds=grace_seconds,
+            start_seconds_max=PATIENCE_SECONDS,
         )
 
-    def errand(self, program: str, *, seconds_max: float = 20.0) -> Errand:
+    def errand(self, program: str, *, seconds_max: float = PATIENCE_SECONDS) -> Errand:
         command = tethered((sys.executable, "-I", "-S", "-c", program), self.folder)
         return Errand(name="errand", title="Errand", command=command, environment=os.environ, seconds_max=seconds_max)
 
@@ -163,13 +163,14 @@ async def test_a_part_that_ends_at_once_is_a_failure_that_shows_the_end_of_its_l
 
 async def test_a_part_that_does_not_want_to_end_is_killed_after_its_grace(house: House) -> None:
     stubborn = PART.replace('write("end " + name)', "return")
-    await house.supervisor.start(house.part("stubborn", stubborn))
+    await house.supervisor.start(house.part("stubborn", stubborn, grace_seconds=1.0))
     pid = house.supervisor.pids()["stubborn"]
 
     began = time.monotonic()
     await house.supervisor.stop()
 
-    assert 0.5 <= time.monotonic() - began < 3
+    assert 1.0 <= time.monotonic() - began < PATIENCE_SECONDS
+    assert house.said[-1] == "Stubborn took longer than 1 s to end; killed"
     assert not psutil.pid_exists(pid)
 
 

@@ -1,7 +1,7 @@
 """The embedded Temporal server: searchable, durable when it has a folder, and gone when it should be."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +16,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from embedded.ports import is_answered
 from embedded.temporal import SEARCH_ATTRIBUTES, TemporalFailed, TemporalServer
+from tests.patience import PATIENCE_SECONDS
 
 STAGE = SearchAttributeKey.for_keyword("ScripStage")
 
@@ -49,17 +50,22 @@ async def test_a_timer_fires_on_time_and_the_workflow_is_found_by_its_stage(serv
     queue = uuid4().hex
     stage = TypedSearchAttributes([SearchAttributePair(STAGE, queue)])
 
-    # when
-    async with Worker(client, task_queue=queue, workflows=[Patience], workflow_runner=UnsandboxedWorkflowRunner()):
+    async def elapses() -> float:
         started = asyncio.get_running_loop().time()
         answer = await client.execute_workflow(Patience.run, id=queue, task_queue=queue, search_attributes=stage)
-        elapsed = asyncio.get_running_loop().time() - started
+        assert answer == "waited"
+        return asyncio.get_running_loop().time() - started
 
-    # then
-    assert answer == "waited"
-    assert elapsed < 0.9, "timers are up to a second late unless the server is told otherwise"
-    found = [each.id async for each in client.list_workflows(f"ScripStage = '{queue}'")]
-    assert found == [queue]
+    async def is_found() -> bool:
+        return {each.id async for each in client.list_workflows(f"ScripStage = '{queue}'")} == {queue}
+
+    # when
+    async with Worker(client, task_queue=queue, workflows=[Patience], workflow_runner=UnsandboxedWorkflowRunner()):
+        # then: unless the server is told otherwise every timer is a second late, the quickest of many too
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await elapses() >= 0.9:
+                pass
+    await _eventually(is_found)
 
 
 async def test_workflows_outlive_the_server_when_it_has_a_folder(tmp_path: Path) -> None:
@@ -80,13 +86,14 @@ async def test_a_database_whose_making_was_cut_off_is_made_again(tmp_path: Path)
     (tmp_path / "temporal.db").write_bytes(b"half a database")
 
     async with TemporalServer(tmp_path, ui_port=None) as server:
-        assert await server.is_ready()
+        await _eventually(server.is_ready)
 
 
 async def test_the_web_interface_answers_on_its_own_port() -> None:
     async with TemporalServer(None) as server:
-        assert server.ui_port is not None
-        assert is_answered(server.ui_port)
+        ui_port = server.ui_port
+        assert ui_port is not None
+        await _eventually(lambda: asyncio.to_thread(is_answered, ui_port))
         assert server.ui_url == f"http://127.0.0.1:{server.ui_port}"
 
 
@@ -95,7 +102,7 @@ async def test_a_port_in_use_is_a_failure_that_says_so(server: TemporalServer) -
 
     with pytest.raises(TemporalFailed, match="the port is in use"):
         await second.start()
-    assert await server.is_ready()
+    await _eventually(server.is_ready)
 
 
 async def test_nothing_is_left_after_the_server_was_stopped() -> None:
@@ -105,3 +112,9 @@ async def test_nothing_is_left_after_the_server_was_stopped() -> None:
     ours = [child for child in psutil.Process().children() if str(server.port) in " ".join(child.cmdline())]
     assert ours == []
     assert not is_answered(server.port)
+
+
+async def _eventually(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await holds():
+            await asyncio.sleep(0.02)

@@ -21,7 +21,7 @@ from tests.patience import PATIENCE_SECONDS
 from tests.simulators.world import START_PURCHASE
 
 PAUSE_SECONDS = 0.05
-ANSWER_SECONDS = 8.0
+ANSWER_SECONDS = PATIENCE_SECONDS / 2
 FROM_THE_FIRST = sequence_cursor(0, of=FEED)
 
 SIGN_IN = """mutation ($input: SignInInput!) {
@@ -161,7 +161,9 @@ async def wallet_updates(url: str, token: str, after: str) -> AsyncGenerator[dic
     address = f"{url.replace('http', 'ws', 1)}/graphql"
     # Without a bound on what waits unread: a client that leaves in the middle would not see the goodbye behind it.
     spoken = [websockets.Subprotocol("graphql-transport-ws")]
-    async with websockets.connect(address, subprotocols=spoken, max_queue=None) as socket:
+    async with websockets.connect(
+        address, subprotocols=spoken, open_timeout=PATIENCE_SECONDS, max_queue=None
+    ) as socket:
         await socket.send(json.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}))
         assert json.loads(await socket.recv())["type"] == "connection_ack"
         payload = {"query": WALLET_UPDATED, "variables": {"after": after}}

@@ -15,8 +15,11 @@ from models.failpoints import KILLED, NAMES
 from tests.faults.houses import Bookkeeping, House, Neighbourhood
 from tests.faults.processes import Charge, caretaker, until
 
+# Whoever asks first waits for many houses.
+pytestmark = pytest.mark.timeout(600)
+
 KEY = "order 1"
-HOUSES_AT_ONCE = 9
+HOUSES_AT_ONCE = 6
 STORY_SECONDS = 120
 # These points are passed only while a payment is undecided.
 WAITS_FOR_THE_GATEWAY = {

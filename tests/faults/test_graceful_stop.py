@@ -5,7 +5,9 @@ The gateway is frozen by SIGSTOP, so that a charge is under way for exactly as l
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 from temporalio.client import WorkflowHandle
@@ -17,8 +19,11 @@ from tests.patience import PATIENCE_SECONDS
 
 KEY = "order 1"
 BY_SIGTERM = -signal.SIGTERM
-# Less than the worker's grace: nobody is waited for in vain.
-STOP_SECONDS_MAX = 10
+# Less than the worker's grace of twelve, and than the API's of twenty: nobody is waited for in vain.
+WORKER_STOP_SECONDS_MAX = 10
+API_STOP_SECONDS_MAX = 18
+# Less than the eight that a gateway is given to answer.
+CHARGE_SECONDS_MAX = 7
 
 
 async def attempts_at_the_charge(story: WorkflowHandle[Any, Any]) -> list[int]:
@@ -40,37 +45,49 @@ async def the_rest_of(updates: AsyncIterator[dict[str, Any]]) -> list[int]:
 async def test_a_worker_asked_to_stop_finishes_the_charge_it_is_making(
     neighbourhood: Neighbourhood, bought_once: Bookkeeping
 ) -> None:
-    # given a charge under way
     async with neighbourhood.house() as house, caretaker(house.api()), house.caller() as caller:
-        worker = house.worker()
-        await worker.open()
-        await house.gateway.freeze()
-        buying = asyncio.create_task(caller.buys(tokens="100", idempotencyKey=KEY))
-        story = await house.charge_under_way(KEY)
+        for key in ("order 1", "order 2", "order 3"):
+            # given a worker that is there, and a charge under way
+            worker = house.worker()
+            await worker.open()
+            await caller.buys(tokens="1", idempotencyKey=f"before {key}")
+            began = time.monotonic()
+            await house.gateway.freeze()
+            buying = asyncio.create_task(caller.buys(tokens="100", idempotencyKey=key))
+            story = await house.charge_under_way(key)
 
-        # when
-        worker.send(signal.SIGTERM)
+            # when
+            asked = time.monotonic()
+            worker.send(signal.SIGTERM)
 
-        # then it stays until the gateway has answered, and leaves in peace
-        leaving = asyncio.create_task(worker.ended())
-        await asyncio.wait([leaving], timeout=1)
-        assert not leaving.done(), worker.log.read_text()
-        await house.gateway.wake()
-        assert await asyncio.wait_for(leaving, STOP_SECONDS_MAX) == 0
+            # then it stays until the gateway has answered, and leaves in peace
+            leaving = asyncio.create_task(worker.ended())
+            await asyncio.wait([leaving], timeout=1)
+            assert not leaving.done(), worker.log.read_text()
+            await house.gateway.wake()
+            charged = time.monotonic()
+            assert await asyncio.wait_for(leaving, PATIENCE_SECONDS) == 0
+            left = time.monotonic()
 
-        # and the next worker goes on behind the charge
-        async with caretaker(house.worker()):
-            await buying
-            await asyncio.wait_for(story.result(), PATIENCE_SECONDS)
+            # and the next worker goes on behind the charge
+            async with caretaker(house.worker()):
+                await buying
+                await asyncio.wait_for(story.result(), PATIENCE_SECONDS)
+            assert [status for status, _ in house.charges(key)] == ["CAPTURED"]
+            assert await house.bookkeeping(key) == bought_once
+            # When the machine stood still meanwhile it says nothing about the worker, and another charge does.
+            if charged - began < CHARGE_SECONDS_MAX and left - asked < WORKER_STOP_SECONDS_MAX:
+                break
+        assert left - asked < WORKER_STOP_SECONDS_MAX
         assert await attempts_at_the_charge(story) == [1]
-        assert [charge.status for charge in house.gateway.charges()] == ["CAPTURED"]
-        assert await house.bookkeeping(KEY) == bought_once
 
 
 async def test_an_api_asked_to_stop_ends_its_streams_and_answers_what_it_was_asked(
     neighbourhood: Neighbourhood, bought_once: Bookkeeping
 ) -> None:
-    async with neighbourhood.house() as house, caretaker(house.worker()):
+    # However long the machine stands still, the purchase is what is answered, not that it is queued.
+    patience = timedelta(seconds=PATIENCE_SECONDS / 2)
+    async with neighbourhood.house(purchase_answer_timeout=patience) as house, caretaker(house.worker()):
         # given an API with a subscriber over each transport, and a purchase it has been asked for
         api = house.api()
         await api.open()
@@ -87,14 +104,14 @@ async def test_an_api_asked_to_stop_ends_its_streams_and_answers_what_it_was_ask
             api.send(signal.SIGTERM)
 
             # then both streams are completed, not cut
-            async with asyncio.timeout(STOP_SECONDS_MAX):
+            async with asyncio.timeout(API_STOP_SECONDS_MAX):
                 assert await asyncio.gather(*watching) == [[], []]
             # and the purchase is answered when the gateway has answered, at the first asking
             await house.gateway.wake()
             told = await buying
             assert (told["purchase"]["status"], caller.repeats) == ("COMPLETED", asked_before)
             # and then it is gone
-            assert await asyncio.wait_for(api.ended(), STOP_SECONDS_MAX) == BY_SIGTERM
+            assert await asyncio.wait_for(api.ended(), API_STOP_SECONDS_MAX) == BY_SIGTERM
         await asyncio.wait_for(story.result(), PATIENCE_SECONDS)
         assert await house.bookkeeping(KEY) == bought_once
 

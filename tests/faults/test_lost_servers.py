@@ -144,7 +144,7 @@ async def test_stories_go_on_when_temporal_has_been_killed_and_restarted(
 
     # when Temporal is gone while the buyer approves, and while another purchase is made
     await house.kill_temporal()
-    async with httpx2.AsyncClient() as buyer:
+    async with httpx2.AsyncClient(timeout=PATIENCE_SECONDS) as buyer:
         await buyer.post(told["purchase"]["actionUrl"], data={"decision": "approve"})
     unanswered = open_house.caller.repeats
     buying = asyncio.create_task(open_house.caller.buys(tokens="100", idempotencyKey=new))

@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from embedded.postgres import PostgresCluster
+from tests.patience import PATIENCE_SECONDS
 
 Observer: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -42,6 +43,7 @@ WITH published AS (
 )
 SELECT CASE WHEN $4 THEN pg_notify('feed', '') END
 """
+SESSIONS_LEFT = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'scrip-%'"
 END_SESSIONS = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = ANY ($1)"
 
 
@@ -50,6 +52,10 @@ async def empty_spine(cluster: PostgresCluster) -> AsyncIterator[Observer]:
     """The three tables, empty, and a connection to them beside the code under test."""
     connection = await asyncpg.connect(cluster.dsn())
     try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            # The server notices in its own time that the sessions of the test before were left.
+            while await connection.fetchval(SESSIONS_LEFT):
+                await asyncio.sleep(0.005)
         await connection.execute(TABLES)
         yield connection
     finally:
@@ -81,8 +87,8 @@ async def end_sessions(connection: Observer, *names: str) -> int:
     return ended
 
 
-async def until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     """The condition has come true; TimeoutError when it has not in time."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():
             await asyncio.sleep(0.005)

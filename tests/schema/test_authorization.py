@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
+from models import keys
 from models.purchases import purchase_id_of
 from rules.permissions import Permission
 from schema.edge.permissions import undeclared_root_fields
@@ -21,6 +22,7 @@ from tests.schema.clients.books import everything
 from tests.schema.clients.documents import DOCUMENTS, Document, told, variables_of
 from tests.schema.clients.scene import Scene, a_scene, gateway_has_told, tokens_of
 from tests.schema.clients.streams import stream
+from tests.simulators.operators import Operator
 from tests.simulators.world import World
 from workflows.purchase import purchase_workflow_id
 
@@ -238,7 +240,7 @@ async def members_for(world: World, caller: str, scene: Scene) -> dict[str, Memb
         return {caller: await a_member(None, permissions=PLATFORM)}
     if caller == "key":
         program = await a_program(scene.aurora)
-        # Its first use is noted now, and not again within the minute.
+        # Its first use is noted now, and not again.
         assert await world.data("{ viewerKey { name } }", program) != {"viewerKey": None}
         return {caller: program}
     if caller == "administrator":
@@ -276,11 +278,13 @@ async def no_story_has_begun(world: World, scene: Scene) -> bool:
 
 @pytest.mark.parametrize("caller", CALLERS)
 async def test_a_caller_is_answered_by_the_matrix_and_refusals_leave_no_trace(
-    caller: str, world: World, owner: asyncpg.Connection
+    caller: str, world: World, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given
+    monkeypatch.setattr(keys, "USE_NOTED_EVERY", timedelta(days=1))
     scene = await a_scene(world)
     members = await members_for(world, caller, scene)
+    await (await Operator.of(world)).sees_scheduled("expire-tokens")
     names = {name: ",".join(lacking(name)) if caller == "without" else caller for name in MATRIX}
     headers = {name: await headers_of(world, scene, names[name], members) for name in MATRIX}
     answers, traces = {}, []

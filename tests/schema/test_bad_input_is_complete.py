@@ -38,6 +38,7 @@ from tests.offers import a_coupon, a_custom_package, a_quote
 from tests.schema.clients.books import everything
 from tests.schema.clients.documents import DOCUMENTS, Document, told, variables_of
 from tests.schema.clients.scene import Scene, a_scene
+from tests.simulators.operators import Operator
 from tests.simulators.world import World
 
 BAD = "BAD_USER_INPUT"
@@ -377,6 +378,7 @@ async def test_but_for_what_is_bad_in_them_the_inputs_are_good(world: World) -> 
     scene = await a_scene(world)
     admin = await a_member(scene.aurora, permissions=tuple(Permission))
     known = await what_inputs_name(world, scene, admin)
+    await Operator(world, admin).sees_scheduled("expire-tokens")
     names = [name.partition(".")[2] for name in DOCUMENTS if name.startswith("Mutation.")]
     answers: dict[tuple[str, str], str] = {}
 

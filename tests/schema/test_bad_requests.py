@@ -116,7 +116,8 @@ async def test_a_stream_takes_only_cursors_of_the_feed(world: World) -> None:
             told: dict[str, Any] = (await anext(events)).data
         return str(told["errors"][0]["extensions"]["code"]) if "errors" in told else "data"
 
-    # when
+    # when: the feed has begun
+    assert await first_told(scene.start) == "data"
     foreign = {of: await first_told(cursor) for of, cursor in real.items()}
     forged = {cursor: await first_told(cursor) for cursor in forged_cursors(FEED)}
 

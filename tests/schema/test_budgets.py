@@ -14,8 +14,25 @@ from models.spending import SpendOrder
 from rules.budgets import BudgetPeriod, window_of
 from schema.ids import global_id
 from tests.builders import EVERYTHING, Member, Organization, a_member, gives, holds, spend
-from tests.schema.clients.tokens import aurora_with, balances, budgets, does, instant, kinds, movements, refusal
+from tests.schema.clients.tokens import (
+    aurora_with,
+    balances,
+    budgets,
+    does,
+    far_from_midnight,
+    instant,
+    kinds,
+    movements,
+    refusal,
+)
 from tests.simulators.world import World, key_of
+
+pytestmark = pytest.mark.usefixtures("within_one_day")
+
+
+@pytest.fixture
+async def within_one_day() -> None:
+    await far_from_midnight()
 
 
 def subject(member: Member) -> str:

@@ -1,32 +1,28 @@
 """Background jobs over the API, on a real Temporal: what operators see, how they run one, what is in the way."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import asyncpg
 import pytest
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.jobs import JOBS
 from embedded.ports import free_port
 from models.database import Connection
 from server import connect_temporal
-from tests.activities.gateway_processes import Running
 from tests.builders import an_organization, gives
-from tests.conftest import Database
 from tests.patience import PATIENCE_SECONDS
 from tests.schema.clients.books import everything
-from tests.simulators.mailbox import Mailbox
 from tests.simulators.operators import RUN, Operator
-from tests.simulators.world import World, settings_for
+from tests.simulators.world import World
 from worker import on_duty
 from workflows.schedules import SWITCHED_OFF, ensure_schedules, schedule_id
 
-AWAY = {"temporal_address": f"127.0.0.1:{free_port()}"}
 OFF = {"enable_background_jobs": False}
 WALLET = "{ wallet { available totalExpired entries { nodes { kind tokens availableAfter actor } } } }"
 
@@ -34,7 +30,10 @@ WALLET = "{ wallet { available totalExpired entries { nodes { kind tokens availa
 async def test_every_job_is_listed_with_its_schedule(world: World) -> None:
     operator = await Operator.of(world)
 
-    seen = [await operator.sees_scheduled(job.name) for job in JOBS]
+    seen, ahead = [], []
+    for job in JOBS:
+        seen.append(await operator.undisturbed(job.name))
+        ahead.append(datetime.fromisoformat(seen[-1]["nextRunAt"]) - datetime.now(UTC))
 
     assert [(job["name"], job["schedule"]) for job in seen] == [
         ("expire-tokens", "every 5 minutes"),
@@ -44,14 +43,15 @@ async def test_every_job_is_listed_with_its_schedule(world: World) -> None:
     ]
     assert [job["description"] for job in seen] == [job.does for job in JOBS]
     assert {(job["isScheduled"], job["isPaused"], job["pauseNote"]) for job in seen} == {(True, False, None)}
-    ahead = [datetime.fromisoformat(job["nextRunAt"]) - datetime.now(UTC) for job in seen]
     assert [timedelta(0) < wait <= job.timetable.every for wait, job in zip(ahead, JOBS, strict=True)] == [True] * 4
     assert seen[0]["url"].endswith("/namespaces/default/schedules/job%2Fexpire-tokens")
 
 
 async def test_running_the_expiry_job_books_what_has_expired_and_shows_its_result(world: World) -> None:
     # given
-    operator, aurora, now = await Operator.of(world), await an_organization(), datetime.now(UTC)
+    operator, aurora = await Operator.of(world), await an_organization()
+    await operator.undisturbed("expire-tokens")
+    now = datetime.now(UTC)
     await gives(aurora, "3", expires_at=now + timedelta(milliseconds=1), at=now)
     await gives(aurora, "5", at=now)
 
@@ -81,6 +81,7 @@ async def test_running_the_expiry_job_books_what_has_expired_and_shows_its_resul
 
 async def test_running_the_warning_job_records_notices(world: World, db: Connection) -> None:
     operator, aurora = await Operator.of(world), await an_organization()
+    await operator.undisturbed("warn-expiring-tokens")
     await gives(aurora, "3", expires_at=datetime.now(UTC) + timedelta(days=5))
 
     run = await operator.runs("warn-expiring-tokens")
@@ -134,16 +135,6 @@ async def test_a_job_that_an_operator_has_paused_can_be_run_by_hand(world: World
     assert (paused["isPaused"], paused["pauseNote"], paused["nextRunAt"]) == (True, "while we look at wallet 7", None)
     assert run["workflow"]["id"].startswith("job/expire-tokens-")
     await handle.unpause()
-
-
-@pytest.fixture
-async def unattended(
-    books: Database, temporal: WorkflowEnvironment, sandbox: Running, mailbox: Mailbox, api_port: int
-) -> AsyncIterator[World]:
-    """The API alone; workers come and go."""
-    settings = settings_for(books.app_dsn, temporal, sandbox.url, mailbox, api_port)
-    async with AsyncExitStack() as stack:
-        yield await World.open(stack, settings, temporal, mailbox, with_worker=False)
 
 
 async def test_a_restarted_worker_makes_no_second_schedule(unattended: World) -> None:
@@ -212,13 +203,12 @@ async def test_no_job_has_such_a_name(world: World, name: str) -> None:
 
 
 @pytest.fixture
-async def without_schedules(temporal: WorkflowEnvironment, world: World) -> World:
+async def without_schedules(temporal: WorkflowEnvironment, unattended: World) -> World:
     """The product right after its first start, when no worker has made a schedule yet."""
-    operator = await Operator.of(world)
     for job in JOBS:
-        await operator.sees_scheduled(job.name)
-        await temporal.client.get_schedule_handle(schedule_id(job.name)).delete()
-    return world
+        with suppress(RPCError):
+            await temporal.client.get_schedule_handle(schedule_id(job.name)).delete()
+    return unattended
 
 
 async def test_before_its_schedule_is_made_a_job_is_listed_and_cannot_be_run(without_schedules: World) -> None:
@@ -242,7 +232,7 @@ async def test_when_temporal_is_away_the_jobs_are_unavailable(world: World, monk
     # given: the API's client of Temporal reaches nobody
     operator = await Operator.of(world)
     await operator.sees_scheduled("expire-tokens")
-    away = world.settings.model_copy(update=AWAY)
+    away = world.settings.model_copy(update={"temporal_address": f"127.0.0.1:{free_port()}"})
     nobody = await connect_temporal(away, lazy=True)
     monkeypatch.setattr(world.client, "get_schedule_handle", nobody.get_schedule_handle)
 

@@ -89,6 +89,12 @@ async def page(world: World, member: Member, name: str, **asked: Any) -> dict[st
 
 
 @pytest.fixture
+def world(unattended: World) -> World:
+    """Nobody is at work, who would book what has expired since the day of these books while their pages are turned."""
+    return unattended
+
+
+@pytest.fixture
 async def reader(world: World) -> Member:
     """Somebody of Aurora's who may read everything; every list has at least two rows for them."""
     grown = await new_books()

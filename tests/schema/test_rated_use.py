@@ -11,7 +11,7 @@ from models.rates import RateDraft, remove_rate, set_rate
 from rules.budgets import BudgetPeriod
 from schema.ids import global_id
 from tests.builders import Member, a_program
-from tests.schema.clients.tokens import aurora_with, balances, does
+from tests.schema.clients.tokens import aurora_with, balances, does, far_from_midnight
 from tests.simulators.world import World
 
 KEEPER = Keeper("user/keeper")
@@ -127,6 +127,7 @@ async def test_what_cannot_be_priced_is_refused_and_leaves_its_key_free(
 
 async def test_a_program_has_a_budget_of_its_own(world: World) -> None:
     # given
+    await far_from_midnight()
     aurora, ada = await aurora_with("100")
     program = await a_program(aurora)
     key = global_id("ApiKey", program.id)

@@ -21,6 +21,7 @@ from tests.schema.clients.books import everything
 from tests.schema.clients.documents import DOCUMENTS, told, variables_of
 from tests.schema.clients.scene import Scene, a_scene
 from tests.schema.clients.tokens import balances, does, refusal
+from tests.simulators.operators import Operator
 from tests.simulators.world import World
 
 REFUSED = "WalletSuspended"
@@ -145,6 +146,7 @@ async def test_a_suspension_refuses_what_begins_to_use_or_order_tokens_and_moves
     admin = await a_member(scene.aurora, permissions=tuple(Permission))
     others = {"releaseHold": {"placed": scene.hold}, "deactivateOrganization": {"purchase": scene.boreal.global_id}}
     await suspends(world, admin, scene.boreal.global_id)
+    await Operator(world, admin).sees_scheduled("expire-tokens")
 
     # when
     answers, traces = {}, {}

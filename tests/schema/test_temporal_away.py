@@ -1,5 +1,6 @@
 """An API that was started while Temporal is away: what is asked of Temporal is unavailable, and the rest goes on."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,14 +22,15 @@ ASKED = ("execute_update_with_start_workflow", "get_workflow_handle")
 
 
 @pytest.fixture
-async def scene(world: World, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    """A scene whose API has a client of Temporal that has never reached it."""
+async def scene(world: World) -> AsyncIterator[Scene]:
+    """A scene whose API has a client of Temporal that has never reached it, until the test is over."""
     scene = await a_scene(world)
     away = world.settings.model_copy(update={"temporal_address": f"127.0.0.1:{free_port()}"})
     nobody = await connect_temporal(away, lazy=True)
-    for method in ASKED:
-        monkeypatch.setattr(world.client, method, getattr(nobody, method))
-    return scene
+    with pytest.MonkeyPatch.context() as patch:
+        for method in ASKED:
+            patch.setattr(world.client, method, getattr(nobody, method))
+        yield scene
 
 
 def codes(answer: dict[str, Any]) -> list[str]:

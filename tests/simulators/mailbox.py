@@ -27,7 +27,7 @@ class Mailbox:
 
     async def letters(self, purchase_id: str) -> list[dict[str, Any]]:
         """The letters about a purchase, oldest first."""
-        async with httpx2.AsyncClient() as client:
+        async with httpx2.AsyncClient(timeout=PATIENCE_SECONDS) as client:
             found = (await client.get(f"{self.url}/messages")).json()
         return [letter for letter in reversed(found) if purchase_id in letter["message_id"]]
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.builders import PLATFORM, Member, a_member
 from tests.patience import PATIENCE_SECONDS
 from tests.simulators.world import World
 
+QUARTER_MINUTE = timedelta(seconds=15)
 JOBS = """{ backgroundJobs { name description schedule isScheduled isPaused pauseNote nextRunAt url
   lastRun { startedAt endedAt status result { lookedAt changed failed findings } workflow { id status url } } } }"""
 RUN = """mutation ($input: RunBackgroundJobInput!) { runBackgroundJob(input: $input) {
@@ -40,6 +42,17 @@ class Operator:
                 if job["isScheduled"] and not job["isPaused"]:
                     return job
                 await asyncio.sleep(0.03)
+
+    async def undisturbed(self, name: str) -> dict[str, Any]:
+        """The job, when no run of it is under way and none comes by the clock within the next quarter of a minute."""
+        async with asyncio.timeout(2 * PATIENCE_SECONDS):
+            while True:
+                job = await self.sees_scheduled(name)
+                is_running = job["lastRun"] is not None and job["lastRun"]["endedAt"] is None
+                left = datetime.fromisoformat(job["nextRunAt"]) - datetime.now(UTC)
+                if not is_running and left > QUARTER_MINUTE:
+                    return job
+                await asyncio.sleep(0.1)
 
     async def asks_for(self, name: str) -> dict[str, Any]:
         """The answer to `runBackgroundJob`."""

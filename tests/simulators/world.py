@@ -1,25 +1,30 @@
 """The whole product in one process, as people use it: over HTTP, with a real worker, gateway, mailbox and Temporal."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import httpx2
+import pytest
 import uvicorn
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer
 
+import server as door
 from models.database import connection
 from models.reconciliation import violations
+from schema import jobs, operations
 from schema.context import Product
+from schema.edge import view
+from schema.edge.deadline import DeadlineProtocol
+from schema.edge.middleware import harden
 from schema.ids import read_id
 from server import application, running, uvicorn_config
 from settings import Settings
@@ -27,7 +32,8 @@ from tests.activities.gateway_processes import API_KEY
 from tests.builders import Member
 from tests.patience import PATIENCE_SECONDS
 from tests.simulators.mailbox import Mailbox
-from worker import WORKFLOWS, on_duty, workflow_runner
+from tests.simulators.replaying import replayer
+from worker import WORKFLOWS, on_duty
 from workflows.purchase import purchase_workflow_id
 
 WEBHOOK_SECRET = "whsec_dGVzdC1zZWNyZXQtZm9yLXRoZS1zYW5kYm94LWdhdGV3YXk="
@@ -69,6 +75,19 @@ def settings_for(
     return Settings(_env_file=None, **{**values, **others})
 
 
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """The product gives up nothing for having waited some seconds, which on a machine that stands still is no fault."""
+    patience = timedelta(seconds=PATIENCE_SECONDS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(door, "harden", partial(harden, seconds_max=PATIENCE_SECONDS))
+        patch.setattr(DeadlineProtocol, "receive_seconds_max", PATIENCE_SECONDS)
+        patch.setattr(view, "CONNECTION_INIT_WAIT", patience)
+        patch.setattr(operations, "DESCRIBE_TIMEOUT", patience)
+        patch.setattr(jobs, "ANSWER_TIMEOUT", patience)
+        yield
+
+
 @dataclass(slots=True)
 class World:
     """The running product and verbs for what people do with it."""
@@ -96,6 +115,7 @@ class World:
 
         Without a worker, `on_duty(world.settings, world.client)` is one; let it end before the stack does.
         """
+        stack.enter_context(unhurried())
         product = await stack.enter_async_context(running(settings, environment.client))
         app, _ = application(settings, product)
         server = uvicorn.Server(uvicorn_config(settings, app))
@@ -131,6 +151,14 @@ class World:
         assert "errors" not in answer, answer["errors"]
         return answer["data"]
 
+    async def data_in_the_end(self, query: str, member: Member | None = None, **variables: Any) -> Any:
+        """The data of an operation that is asked for again for as long as it is unavailable, as its error says."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while is_unavailable(answer := await self.ask(query, member, **variables)):
+                await asyncio.sleep(0.03)
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
     async def token_of(self, member: Member) -> str:
         """The member's access token, from a real sign-in the first time."""
         if member.access_token is None:
@@ -142,7 +170,7 @@ class World:
 
     async def buys(self, member: Member, **order: Any) -> dict[str, Any]:
         """`startPurchase`; remembers the story so that it is replayed and ended after the test."""
-        told: dict[str, Any] = (await self.data(START_PURCHASE, member, input=order))["startPurchase"]
+        told: dict[str, Any] = (await self.data_in_the_end(START_PURCHASE, member, input=order))["startPurchase"]
         found = told["purchase"]["id"] if "purchase" in told else told.get("purchaseId")
         if found is not None:
             self.started.append(purchase_workflow_id(read_id(found, "Purchase")))
@@ -190,15 +218,17 @@ class World:
 
     async def close_stories(self) -> None:
         """Every story of the test is replayed, which proves it deterministic, and ended if it still runs."""
-        replayer = Replayer(
-            workflows=list(WORKFLOWS), data_converter=pydantic_data_converter, workflow_runner=workflow_runner()
-        )
         for workflow_id in dict.fromkeys(self.started):
             handle = self.client.get_workflow_handle(workflow_id)
             with suppress(RPCError):
                 await handle.terminate()
             if self.is_replayed_at_the_end:
-                await replayer.replay_workflow(await handle.fetch_history())
+                await replayer(WORKFLOWS).replay_workflow(await handle.fetch_history())
+
+
+def is_unavailable(answer: dict[str, Any]) -> bool:
+    """Whether that is all that is wrong with an answer."""
+    return {error["extensions"]["code"] for error in answer.get("errors", ())} == {"UNAVAILABLE"}
 
 
 async def _stop(server: uvicorn.Server, serving: "asyncio.Task[None]") -> None:

@@ -3,8 +3,8 @@ And what they must not see there: people's names, addresses, and what is paid wi
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,23 +13,21 @@ from urllib.parse import quote
 import pytest
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowExecution
+from temporalio.testing import WorkflowEnvironment
 
 from embedded.ports import free_port
 from models.database import Connection
 from tests.activities.gateway_processes import sandbox_provider
 from tests.builders import Member, a_buyer, a_member, a_payment_method, an_organization
+from tests.conftest import Database
 from tests.patience import PATIENCE_SECONDS
+from tests.simulators.mailbox import Mailbox
 from tests.simulators.provider import Provider
 from tests.simulators.traces import paid, traces
-from tests.simulators.world import WEBHOOK_SECRET, World, key_of
+from tests.simulators.world import WEBHOOK_SECRET, World, key_of, settings_for
 from tests.workflows.recorded import readable
 from workflows.attributes import AMOUNT, ORGANIZATION, PURCHASE, STAGE
 
-NOBODY_LISTENS = free_port()
-DOWN = {
-    "sandbox_gateway_url": f"http://127.0.0.1:{NOBODY_LISTENS}",
-    "purchase_answer_timeout": timedelta(milliseconds=500),
-}
 WORKFLOW = """query ($id: ID!) { purchase(id: $id) { workflow { id status stage attempt nextRetryAt url } } }"""
 CHARGE_PAUSE_MAX = timedelta(seconds=20)
 
@@ -115,12 +113,22 @@ async def test_a_history_holds_no_names_addresses_or_payment_tokens(world: World
         assert secret not in text
 
 
-@pytest.mark.parametrize("altered_settings", [DOWN])
+@pytest.fixture
+async def ungated(
+    books: Database, temporal: WorkflowEnvironment, mailbox: Mailbox, api_port: int
+) -> AsyncIterator[World]:
+    """The product whose gateway is down, which answers after half a second."""
+    soon, nowhere = timedelta(milliseconds=500), f"http://127.0.0.1:{free_port()}"
+    settings = settings_for(books.app_dsn, temporal, nowhere, mailbox, api_port, purchase_answer_timeout=soon)
+    async with AsyncExitStack() as stack:
+        yield await World.open(stack, settings, temporal, mailbox)
+
+
 async def test_a_gateway_that_is_down_is_seen_and_the_purchase_completes_when_it_is_back(
-    world: World, db: Connection, tmp_path: Path
+    ungated: World, db: Connection, tmp_path: Path
 ) -> None:
     # given
-    ada = await a_buyer()
+    world, ada = ungated, await a_buyer()
     purchase_id = await world.places(ada, tokens="40", idempotencyKey="order")
     await world.becomes(ada, purchase_id, "PROCESSING")
 
@@ -165,9 +173,10 @@ async def retried(world: World, member: Member, purchase_id: str) -> dict[str, A
 @contextmanager
 def back_again(world: World, folder: Path) -> Iterator[None]:
     """The gateway listens where nobody did, for as long as the block lasts."""
+    _, _, port = str(world.settings.sandbox_gateway_url).rpartition(":")
     with sandbox_provider(
         folder / "sandbox.db",
-        port=str(NOBODY_LISTENS),
+        port=port,
         webhook_secret=WEBHOOK_SECRET,
         webhook_url=f"{world.url}/webhooks/sandbox",
     ):

@@ -90,7 +90,7 @@ async def test_a_cancellation_without_a_worker_is_kept_for_the_one_that_comes(
         await world.becomes(ada, purchase_id, "REQUIRES_ACTION")
 
     # when
-    told = (await world.data(CANCEL, ada, input={"purchaseId": purchase_id}))["cancelPurchase"]
+    told = (await world.data_in_the_end(CANCEL, ada, input={"purchaseId": purchase_id}))["cancelPurchase"]
 
     # then
     assert told == {"__typename": "CancelPurchaseSuccess", "purchase": {"status": "REQUIRES_ACTION"}}

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Worker
 
 from activities.jobs import JOBS, Job, JobActivities
 from activities.messages import JobPage, JobReport, JobRequest
 from rules.timetable import Timetable
 from tests.patience import PATIENCE_SECONDS
+from tests.simulators.replaying import replayer
 from worker import workflow_runner
 from workflows.jobs import JobWorkflow
 
@@ -71,13 +71,10 @@ async def start(
 
 async def histories(handle: WorkflowHandle[Any, Any]) -> int:
     """How many histories a run has written, each replayed, which proves it deterministic."""
-    replayer = Replayer(
-        workflows=[JobWorkflow], data_converter=pydantic_data_converter, workflow_runner=workflow_runner()
-    )
     run_id, written = handle.result_run_id, 0
     while run_id:
         history = await handle._client.get_workflow_handle(handle.id, run_id=run_id).fetch_history()
-        await replayer.replay_workflow(history)
+        await replayer([JobWorkflow]).replay_workflow(history)
         written += 1
         last = history.events[-1]
         continued = last.HasField("workflow_execution_continued_as_new_event_attributes")

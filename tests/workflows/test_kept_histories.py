@@ -4,20 +4,15 @@ import json
 import re
 
 import pytest
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from tests.simulators.replaying import replayer
 from tests.workflows.hasty_purchase import HastyPurchaseWorkflow
 from tests.workflows.recorded import names, read, readable, text_of
-from worker import WORKFLOWS, workflow_runner
+from worker import WORKFLOWS
 
 KEPT = ["approved", "cancelled", "completed", "declined", "expired", "job_completed", "job_continued", "paid_late"]
 TRACES_OF_A_MACHINE = re.compile(r"identity (?!worker)\S*|\S*@\S*|\S*/(?:home|root|work|tmp|usr)/\S*|\S+\.py\b")
-
-
-def replayer(workflows: list[type]) -> Replayer:
-    return Replayer(workflows=workflows, data_converter=pydantic_data_converter, workflow_runner=workflow_runner())
 
 
 def test_a_history_of_every_ending_is_kept() -> None:
@@ -26,7 +21,7 @@ def test_a_history_of_every_ending_is_kept() -> None:
 
 @pytest.mark.parametrize("name", KEPT)
 async def test_todays_story_tells_a_kept_history_as_it_was(name: str) -> None:
-    await replayer(list(WORKFLOWS)).replay_workflow(read(name))
+    await replayer(WORKFLOWS).replay_workflow(read(name))
 
 
 @pytest.mark.parametrize("name", ["completed", "expired"])

@@ -53,7 +53,8 @@ class Socket:
 async def unopened(url: str) -> AsyncIterator[Socket]:
     """A connection that has not introduced itself yet; `url` is that of the API."""
     address = f"{url.replace('http', 'ws', 1)}/graphql"
-    async with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")]) as connection:
+    transport = Subprotocol("graphql-transport-ws")
+    async with connect(address, subprotocols=[transport], open_timeout=PATIENCE_SECONDS) as connection:
         yield Socket(connection)
 
 

@@ -1,11 +1,13 @@
 """What API tests do with tokens: one document for each mutation, asking for everything it can answer."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 
+from rules.budgets import BudgetPeriod, window_of
 from tests.builders import Member, Organization, a_member, an_organization, gives
 from tests.simulators.world import World
 
@@ -115,6 +117,16 @@ async def budgets(world: World, member: Member) -> list[dict[str, Any]]:
 async def suspend(owner: asyncpg.Connection) -> None:
     """Every wallet is suspended."""
     await owner.execute(SUSPEND)
+
+
+async def far_from_midnight() -> None:
+    """Budgets begin anew with the day: no test lies on the border of two."""
+    while True:
+        now = datetime.now(UTC)
+        begins, ends = window_of(BudgetPeriod.DAY, now)
+        if begins + timedelta(seconds=5) < now < ends - timedelta(minutes=1):
+            return
+        await asyncio.sleep(1)
 
 
 def instant(text: str) -> datetime:

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,13 +52,13 @@ def built_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def server(built_page: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    log = tmp_path_factory.mktemp("server") / "log"
+@contextmanager
+def serving(page: Path, log: Path, *, receive_seconds: float, answer_seconds: float) -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:
         # The socket listens already, so that the first request waits for the server instead of failing.
+        told = (listener.fileno(), page, receive_seconds, answer_seconds)
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.schema.edge.harbour_server", str(listener.fileno()), str(built_page)],
+            [sys.executable, "-m", "tests.schema.edge.harbour_server", *map(str, told)],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             pass_fds=[listener.fileno()],
@@ -68,10 +69,32 @@ def server(built_page: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield Server(port, log)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def server(built_page: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that gives up nobody for being slow."""
+    log = tmp_path_factory.mktemp("server") / "log"
+    with serving(built_page, log, receive_seconds=PATIENCE_SECONDS, answer_seconds=PATIENCE_SECONDS) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def hasty_server(built_page: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that waits two seconds for a request and answers within three."""
+    log = tmp_path_factory.mktemp("hasty") / "log"
+    with serving(built_page, log, receive_seconds=2.0, answer_seconds=3.0) as running:
+        yield running
 
 
 @pytest.fixture
 async def client(server: Server) -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(base_url=server.url, timeout=PATIENCE_SECONDS) as connected:
+        yield connected
+
+
+@pytest.fixture
+async def hasty_client(hasty_server: Server) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(base_url=hasty_server.url, timeout=PATIENCE_SECONDS) as connected:
         yield connected

@@ -1,4 +1,6 @@
-"""The harbour behind the whole edge, served by uvicorn on a socket it inherits: `harbour_server.py <file descriptor>`.
+"""The harbour behind the whole edge, served by uvicorn on a socket it inherits.
+
+    harbour_server.py <file descriptor> <folder of the built page> <seconds to receive in> <seconds to answer in>
 
 Every log line goes to standard error, as JSON.
 """
@@ -26,10 +28,6 @@ from schema.edge.masking import ErrorCode
 from schema.edge.middleware import harden
 from schema.edge.view import GraphQLView, RequestRefused
 from tests.schema.edge.harbour import NOON, SECRET, Context, Sailor, harbour_schema
-
-
-class HastyProtocol(DeadlineProtocol):
-    receive_seconds_max = 1.0
 
 
 def sailor(token: str) -> Sailor | None:
@@ -82,8 +80,9 @@ def main() -> None:
         Route("/length", body_length, methods=["POST"]),
         graphiql.graphiql_route(Path(sys.argv[2])),
     ]
-    app = harden(Starlette(routes=routes), seconds_max=2.0, relaxed_paths=[graphiql.PATH])
-    config = uvicorn.Config(app, http=HastyProtocol, log_config=None, access_log=False, **UVICORN_OPTIONS)
+    DeadlineProtocol.receive_seconds_max, seconds_max = float(sys.argv[3]), float(sys.argv[4])
+    app = harden(Starlette(routes=routes), seconds_max=seconds_max, relaxed_paths=[graphiql.PATH])
+    config = uvicorn.Config(app, http=DeadlineProtocol, log_config=None, access_log=False, **UVICORN_OPTIONS)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 
 

