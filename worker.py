@@ -43,14 +43,11 @@ from settings import Settings, load_settings
 from workflows.dispatcher import READER_NAME, Dispatcher
 from workflows.jobs import JobWorkflow
 from workflows.late_payment import LatePaymentWorkflow
-from workflows.policies import BOOKS_QUEUE, GATEWAY_QUEUE
+from workflows.policies import BOOKS_QUEUE, GATEWAY_QUEUE, STICKY
 from workflows.purchase import PurchaseWorkflow
 from workflows.schedules import ensure_schedules
 
 GRACE = timedelta(seconds=12)
-# A story goes on where it is remembered. When that worker has died, this is how long its next step waits for it before
-# any other takes it up: less than a buyer waits for an answer. Stories are short, so reading one again costs little.
-STICKY = timedelta(seconds=2)
 CONNECT_PAUSE_MIN = 0.5
 CONNECT_PAUSE_MAX = 10.0
 WORKFLOWS: Sequence[type[Any]] = (PurchaseWorkflow, LatePaymentWorkflow, JobWorkflow)

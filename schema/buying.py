@@ -62,7 +62,7 @@ from schema.purchases import Purchase, visible_purchase
 from schema.quotes import wish_of
 from schema.scalars import read_key
 from schema.scope import refuse_when_disabled, wallet_owner
-from workflows.policies import BOOKS_QUEUE
+from workflows.policies import BOOKS_QUEUE, STEP
 from workflows.purchase import PurchaseDecision, PurchaseWorkflow, opening_attributes, purchase_workflow_id
 
 
@@ -231,6 +231,7 @@ async def start_or_meet(info: Info, order: PurchaseOrder) -> None:
         task_queue=BOOKS_QUEUE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        task_timeout=STEP,
         search_attributes=opening_attributes(request),
         static_summary=summary_of(order),
         static_details=f"organization `{order.organization_id}`\n\npurchase `{order.purchase_id}`",

@@ -164,7 +164,7 @@ class IssuerTokens:
                 self._fetched_at = now
 
     async def _fetched(self) -> KeySet:
-        async with asyncio.timeout(FETCH_SECONDS), httpx2.AsyncClient(follow_redirects=False) as client:
+        async with asyncio.timeout(FETCH_SECONDS), httpx2.AsyncClient(follow_redirects=False, timeout=None) as client:
             answer = await client.get(self._url)
             answer.raise_for_status()
         return KeySet.import_key_set(answer.json())

@@ -22,7 +22,7 @@ from models.purchases import PurchaseView, require_purchase
 from rules.payments import PaymentStatus
 from rules.purchases import CLOSED_UNPAID, OPEN, PurchaseStatus
 from workflows.late_payment import LatePaymentWorkflow, late_payment_workflow_id
-from workflows.policies import BOOKS_QUEUE
+from workflows.policies import BOOKS_QUEUE, STEP
 from workflows.purchase import PurchaseWorkflow, purchase_workflow_id
 
 READER_NAME = "dispatcher"
@@ -67,6 +67,7 @@ class Dispatcher:
             task_queue=BOOKS_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            task_timeout=STEP,
             static_summary="A payment that came late",
         )
 

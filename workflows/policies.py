@@ -17,6 +17,13 @@ from temporalio.common import RetryPolicy
 BOOKS_QUEUE = "scrip"
 GATEWAY_QUEUE = "scrip-gateway"
 
+# How long a worker may take for a story's next step, which it does in milliseconds. A step that was given to a worker
+# just as it ended comes to another after this: sooner than a buyer, who is answered after five seconds, notices.
+STEP = timedelta(seconds=3)
+# A story goes on where it is remembered. When that worker has died, this is how long its next step waits for it before
+# any other takes it up. Stories are short, so reading one again costs little.
+STICKY = timedelta(seconds=2)
+
 
 class StepOptions(TypedDict, total=False):
     task_queue: str

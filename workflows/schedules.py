@@ -25,7 +25,7 @@ from temporalio.client import (
 from activities.jobs import JOBS, Job
 from activities.messages import JobRequest
 from workflows.jobs import JobWorkflow
-from workflows.policies import BOOKS_QUEUE
+from workflows.policies import BOOKS_QUEUE, STEP
 
 SWITCHED_OFF = "Paused because ENABLE_BACKGROUND_JOBS is false."
 
@@ -42,6 +42,7 @@ def schedule_of(job: Job, *, enabled: bool) -> Schedule:
             JobRequest(job.name),
             id=schedule_id(job.name),
             task_queue=BOOKS_QUEUE,
+            task_timeout=STEP,
             static_summary=job.does,
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=job.timetable.every, offset=job.timetable.offset)]),

@@ -17,6 +17,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from embedded.ports import free_port
 from models.database import Connection
+from settings import Settings
 from tests.activities.gateway_processes import sandbox_provider
 from tests.builders import Member, a_buyer, a_member, a_payment_method, an_organization
 from tests.conftest import Database
@@ -111,6 +112,16 @@ async def test_a_history_holds_no_names_addresses_or_payment_tokens(world: World
     assert f"user/{ada.id}" in text
     for secret in (ada.email, "canary", "Canary", "Wanjiku", "dental", "Harbour Road", row["token"], "pm_"):
         assert secret not in text
+
+
+async def test_a_step_that_is_lost_with_its_worker_comes_to_another_before_a_buyer_is_answered(world: World) -> None:
+    bought = await world.buys(await a_buyer(), tokens="40", idempotencyKey="order")
+
+    history = await world.story(bought["purchase"]["id"]).fetch_history()
+
+    started = history.events[0].workflow_execution_started_event_attributes
+    assert started.workflow_task_timeout.ToTimedelta() == timedelta(seconds=3)
+    assert timedelta(seconds=3) < Settings.model_fields["purchase_answer_timeout"].default
 
 
 @pytest.fixture
