@@ -1,4 +1,4 @@
-"""A wallet's history and its lots, page by page: any filter, the same cost wherever the page is.
+"""A wallet's history, page by page: any filter, the same cost wherever the page is.
 
 Each filter has an index that ends with what its pages are ordered by, and a question has only the conditions that
 somebody asked for, because "this filter or none" can be served by no index at all. Entries come newest first by their
@@ -15,15 +15,13 @@ from uuid import UUID
 
 from models.database import Connection
 from models.paging import Question, read_pages
-from models.wallets import ENTRY_COLUMNS, LOT_COLUMNS, EntryView, LotView
+from models.wallets import ENTRY_COLUMNS, EntryView
 
 SEQUENCE = "sequence DESC"
 MOMENT = "occurred_at DESC, sequence DESC"
-CREATION = "created_at DESC, id DESC"
 BY_SEQUENCE = f"ORDER BY {SEQUENCE} LIMIT $2"
 BY_MOMENT = f"ORDER BY {MOMENT} LIMIT $2"
 BY_DRAW = "ORDER BY d.id DESC LIMIT $2"
-BY_CREATION = f"ORDER BY {CREATION} LIMIT $2"
 
 # Where an entry stands in time. A sequence the wallet has not come to yet stands in front of all of them.
 MOMENT_OF = """coalesce(
@@ -53,20 +51,7 @@ class EntryFilter:
         return self.occurred_from is not None or self.occurred_until is not None
 
 
-@dataclass(frozen=True, slots=True)
-class LotFilter:
-    """Which lots are wanted; what is None or empty does not matter.
-
-    with_tokens      whether some are left that have not expired, held ones included.
-    expires_before   only lots that expire, and before this instant.
-    """
-
-    kinds: tuple[str, ...] = ()
-    with_tokens: bool | None = None
-    expires_before: datetime | None = None
-
-
-ALL_ENTRIES, ALL_LOTS = EntryFilter(), LotFilter()
+ALL_ENTRIES = EntryFilter()
 
 
 async def read_entries(
@@ -145,31 +130,3 @@ def _conditions(question: Question, wanted: EntryFilter) -> list[str]:
         if value is not None:
             conditions.append(f"e.{column} = {question.given(value)}")
     return conditions
-
-
-async def read_lots(
-    db: Connection,
-    wallet_ids: Sequence[UUID],
-    *,
-    limit: int,
-    before: tuple[datetime, UUID] | None,
-    at: datetime,
-    wanted: LotFilter = ALL_LOTS,
-) -> dict[UUID, list[LotView]]:
-    """The wanted lots, newest first, those made before the given place; at most `limit` of each wallet. `at` is now."""
-    question = Question(limit)
-    conditions = ["wallet_id = $1"]
-    if wanted.kinds:
-        conditions.append(f"kind = ANY ({question.given(sorted(set(wanted.kinds)))}::text[])")
-    if wanted.with_tokens is not None:
-        has_some = (
-            f"(NOT is_exhausted AND (held_tokens > 0 OR expires_at IS NULL OR expires_at > {question.given(at)}))"
-        )
-        conditions.append(has_some if wanted.with_tokens else f"NOT {has_some}")
-    if wanted.expires_before is not None:
-        conditions.append(f"expires_at < {question.given(wanted.expires_before)}")
-    if before is not None:
-        moment, lot_id = before
-        conditions.append(f"(created_at, id) < ({question.given(moment)}, {question.given(lot_id)})")
-    sql = f"{LOT_COLUMNS} WHERE {' AND '.join(conditions)} {BY_CREATION}"
-    return await read_pages(db, sql, wallet_ids, *question.args, order=CREATION, view=LotView)

@@ -1,4 +1,4 @@
-"""Reading wallets: what is available now, and single entries, lots and draws. Lists of them are `models.history`.
+"""Reading wallets: what is available now, and single entries and draws. Lists are `models.history` and `models.lots`.
 
 An expired lot stops counting when its time comes, whether or not its expiry has been booked: the available tokens
 read here leave it out, while the sums on the wallet's row still hold it until the next writer books it.
@@ -46,12 +46,6 @@ ENTRY_COLUMNS = """
 SELECT e.id, e.wallet_id, e.sequence, e.change_type, e.change_amount, e.held_change, e.balance_before, e.balance_after,
        e.held_after, e.reference_type, e.reference_id, e.description, e.actor, e.idempotency_key, e.occurred_at,
        e.timestamp AS recorded_at
-"""
-
-LOT_COLUMNS = """
-SELECT id, kind, granted_tokens, remaining_tokens, held_tokens, unit_cost, cost, currency, priority, effective_at,
-       expires_at, purchase_id, reason, created_at
-FROM token_lots
 """
 
 DRAWS = """
@@ -129,26 +123,6 @@ class EntryView:
 
 
 @dataclass(frozen=True, slots=True)
-class LotView:
-    """One lot; `remaining_tokens` includes what is held."""
-
-    id: UUID
-    kind: str
-    granted_tokens: Decimal
-    remaining_tokens: Decimal
-    held_tokens: Decimal
-    unit_cost: Decimal
-    cost: Decimal
-    currency: str
-    priority: int
-    effective_at: datetime
-    expires_at: datetime | None
-    purchase_id: UUID | None
-    reason: str
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class DrawView:
     """How many tokens an entry took from a lot (positive) or put into it (negative)."""
 
@@ -209,12 +183,6 @@ async def entries_by_id(db: Connection, entry_ids: Sequence[UUID]) -> dict[UUID,
     """Entries by their ids; what does not exist is left out."""
     rows = await db.fetch(ENTRY_COLUMNS + "FROM token_balance_history e WHERE e.id = ANY ($1)", list(entry_ids))
     return {row["id"]: EntryView(*row.values()) for row in rows}
-
-
-async def lots_by_id(db: Connection, lot_ids: Sequence[UUID]) -> dict[UUID, LotView]:
-    """Lots by their ids; what does not exist is left out."""
-    rows = await db.fetch(LOT_COLUMNS + "WHERE id = ANY ($1)", list(lot_ids))
-    return {row["id"]: LotView(*row.values()) for row in rows}
 
 
 async def read_draws(db: Connection, entry_ids: Sequence[UUID]) -> dict[UUID, list[DrawView]]:

@@ -6,7 +6,8 @@ from typing import Self
 
 import strawberry
 
-from models.wallets import DrawView, EntryView, LotView
+from models.lots import LotView
+from models.wallets import DrawView, EntryView
 from schema.context import Info
 from schema.enums import EntryKind, LotKind
 from schema.ids import global_id
@@ -67,10 +68,12 @@ class WalletEntry(Node):
 
 @strawberry.type(description="Tokens from one purchase or grant, spent in the order the documentation states.")
 class Lot(Node):
-    left_over: strawberry.Private[Decimal]
     kind: LotKind = strawberry.field(description="Where the tokens came from.")
     granted_tokens: Decimal = strawberry.field(description="How many there were.")
-    held_tokens: Decimal = strawberry.field(description="How many of them are held.")
+    remaining_tokens: Decimal = strawberry.field(
+        description="How many are left now, held ones included. What has expired is not left, booked or not."
+    )
+    held_tokens: Decimal = strawberry.field(description="How many of them are held by holds that are not over.")
     unit_cost: Decimal = strawberry.field(description="What one token cost before tax, at most 6 places; 0 when free.")
     cost: Money = strawberry.field(description="What was paid for the lot before tax.")
     priority: int = strawberry.field(description="0 to 100; lower burns first.")
@@ -83,7 +86,7 @@ class Lot(Node):
     def of(cls, view: LotView) -> Self:
         return cls(
             key=view.id,
-            left_over=view.remaining_tokens,
+            remaining_tokens=view.remaining_tokens,
             kind=LotKind(view.kind),
             granted_tokens=view.granted_tokens,
             held_tokens=view.held_tokens,
@@ -95,10 +98,3 @@ class Lot(Node):
             purchase_id=global_id("Purchase", view.purchase_id) if view.purchase_id else None,
             reason=view.reason,
         )
-
-    @strawberry.field(
-        description="How many are left now, held ones included. What has expired is not left, booked or not."
-    )
-    def remaining_tokens(self, info: Info) -> Decimal:
-        is_over = self.expires_at is not None and self.expires_at <= info.context.now
-        return self.held_tokens if is_over else self.left_over

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import strawberry
 
-from models.history import EntryFilter, LotFilter
+from models.history import EntryFilter
 from models.holds import HoldFilter
+from models.lots import LotFilter
 from schema.edge.masking import ErrorCode, public_error
 from schema.enums import EntryKind, HoldStatus, LotKind
 from schema.ids import read_id

@@ -14,6 +14,7 @@ from models.held_quotes import quotes_by_id
 from models.holds import holds_by_id
 from models.invoices import invoices_by_id
 from models.keys import keys_by_id
+from models.lots import lots_by_id
 from models.membership import find_members
 from models.notices import notices_by_id
 from models.organizations import organizations_by_id
@@ -23,7 +24,7 @@ from models.payment_methods import payment_methods_by_id
 from models.purchases import purchases_by_id
 from models.rates import rates_by_id
 from models.volume import schedules_by_id
-from models.wallets import entries_by_id, lots_by_id, wallets_by_id
+from models.wallets import entries_by_id, wallets_by_id
 from rules.permissions import Permission
 from schema.budgets import SpendBudget
 from schema.context import Info
@@ -98,8 +99,8 @@ async def _entries(_: Info, db: Connection, keys: Sequence[UUID]) -> Mapping[UUI
     return {key: WalletEntry.of(view) for key, view in (await entries_by_id(db, keys)).items()}
 
 
-async def _lots(_: Info, db: Connection, keys: Sequence[UUID]) -> Mapping[UUID, Node]:
-    return {key: Lot.of(view) for key, view in (await lots_by_id(db, keys)).items()}
+async def _lots(info: Info, db: Connection, keys: Sequence[UUID]) -> Mapping[UUID, Node]:
+    return {key: Lot.of(view) for key, view in (await lots_by_id(db, keys, at=info.context.now)).items()}
 
 
 async def _purchases(_: Info, db: Connection, keys: Sequence[UUID]) -> Mapping[UUID, Node]:

@@ -10,9 +10,10 @@ import strawberry
 
 from models.database import connection
 from models.errors import WalletNotFound
-from models.history import read_entries, read_lots
+from models.history import read_entries
 from models.holds import read_holds
 from models.invoices import read_invoices
+from models.lots import read_lots
 from models.past import read_balances
 from models.payment_methods import list_payment_methods
 from models.wallets import (

@@ -10,11 +10,10 @@ import pytest
 
 from embedded.postgres import PostgresCluster
 from models.database import Connection
-from models.history import EntryFilter, LotFilter, read_entries, read_lots
+from models.history import EntryFilter, read_entries
 from models.wallets import EntryView, wallet_id_of
 from rules.identity import derived_id
-from rules.lots import LotKind
-from tests.builders import an_organization, gives
+from tests.builders import an_organization
 from tests.models.damage import Laboratory, laboratory
 from tests.models.plans import Explaining, blocks, nodes
 
@@ -226,27 +225,3 @@ async def test_a_page_is_served_by_an_index_and_costs_the_same_wherever_it_is(
     assert max(map(blocks, of_both.plans), default=0) <= 2 * BLOCKS_MAX
     (table,) = await filled.superuser.fetch("SELECT pg_relation_size('token_balance_history') / 8192 AS blocks")
     assert table["blocks"] > 5 * BLOCKS_MAX
-
-
-async def test_lots_are_found_by_kind_by_what_is_left_and_by_expiry(db: Connection) -> None:
-    # given: lots that never expire, expire soon, and have expired without anybody having booked it
-    aurora, boreal = await an_organization(), await an_organization()
-    wallet_id = wallet_id_of(aurora.id)
-    now = START + 10 * A_DAY
-    for tokens, expires_at in (("1", None), ("2", START + 20 * A_DAY), ("3", START + 5 * A_DAY)):
-        await gives(aurora, tokens, expires_at=expires_at, at=START)
-    await gives(boreal, "9", at=START)
-
-    async def found(**wanted: Any) -> list[int]:
-        lots = await read_lots(db, [wallet_id], limit=9, before=None, at=now, wanted=LotFilter(**wanted))
-        return [int(lot.granted_tokens) for lot in lots[wallet_id]]
-
-    # then
-    assert await found() == [3, 2, 1]
-    assert await found(kinds=(LotKind.PROMO, LotKind.PROMO)) == [3, 2, 1]
-    assert await found(kinds=(LotKind.PAID,)) == []
-    assert await found(with_tokens=True) == [2, 1]
-    assert await found(with_tokens=False) == [3]
-    assert await found(expires_before=START + 5 * A_DAY) == []
-    assert await found(expires_before=START + 6 * A_DAY) == [3]
-    assert await found(expires_before=START + 30 * A_DAY, with_tokens=True) == [2]

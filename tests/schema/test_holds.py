@@ -255,6 +255,7 @@ async def test_a_hold_stops_counting_at_its_instant(unattended: World) -> None:
     assert await balances(world, ada) == ("10.0000", "0.0000")
     shown, *_ = await listed(world, ada)
     assert (shown["status"], shown["resolvedAt"]) == ("EXPIRED", hold["expiresAt"])
+    assert list((await lots(world, ada)).values()) == [("10.0000", "0.0000")]
     assert await movements(world, ada) == before
     assert await world.broken_rules() == []
 
