@@ -6,7 +6,7 @@ letter that waited, for the post or for another worker, until it was no longer t
 confirm what is paid already.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -25,15 +25,7 @@ from models.failpoints import failpoint
 from models.invoices import invoices_of_purchases, read_document
 from models.purchases import PurchaseView, require_purchase
 from models.wallets import read_wallet
-from rules.purchases import PurchaseStatus
-
-# What a purchase must be for a letter to be true.
-TRUE_OF = {
-    "receipt": {PurchaseStatus.COMPLETED, PurchaseStatus.PARTIALLY_REFUNDED, PurchaseStatus.REFUNDED},
-    "payment-failed": {PurchaseStatus.FAILED},
-    "action-required": {PurchaseStatus.REQUIRES_ACTION},
-    "purchase-expired": {PurchaseStatus.EXPIRED},
-}
+from rules.purchases import CLOSED_UNPAID, TERMINAL, PurchaseStatus
 
 RECIPIENTS = """
 SELECT o.name AS organization, coalesce(u.email, o.contact_email) AS address
@@ -65,19 +57,21 @@ class NoticeActivities:
     async def send_notice(self, notice: Notice) -> None:
         """The letter was handed over, or is not true any more. Raises a final error when the address never takes it."""
         failpoint("receipt.before_send")
-        composers: dict[str, Composer] = {
-            "receipt": self._receipt,
-            "payment-failed": self._payment_failed,
-            "action-required": self._action_required,
-            "purchase-expired": self._expired,
+        # Who writes each letter, and what a purchase must be for it to be true.
+        letters: dict[str, tuple[Composer, Set[PurchaseStatus]]] = {
+            "receipt": (self._receipt, TERMINAL - CLOSED_UNPAID),
+            "payment-failed": (self._payment_failed, {PurchaseStatus.FAILED}),
+            "action-required": (self._action_required, {PurchaseStatus.REQUIRES_ACTION}),
+            "purchase-expired": (self._expired, {PurchaseStatus.EXPIRED}),
         }
+        compose, true_of = letters[notice.kind]
         async with connection() as db:
             purchase = await require_purchase(db, UUID(notice.purchase_id))
-            if purchase.status not in TRUE_OF[notice.kind]:
+            if purchase.status not in true_of:
                 log.info("letter.overtaken", kind=notice.kind, status=purchase.status)
                 return
             recipient = await _recipient_of(db, purchase)
-            message = await composers[notice.kind](db, purchase, recipient, notice)
+            message = await compose(db, purchase, recipient, notice)
         try:
             await self.mailer.send(message)
         except MailUndeliverable as error:

@@ -24,6 +24,7 @@ from models.errors import (
 )
 from models.intentions import Intention, recall, remember
 from models.members import HeldPerson, NoLongerAllowed, hold_people
+from models.organizations import LOCK_ORGANIZATION
 from rules.identity import derived_id
 from rules.permissions import Permission, not_delegable, parse_permissions
 
@@ -73,7 +74,6 @@ UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR
 """
 
 # Whoever makes a key holds this lock, so that two requests with one idempotency key make one.
-LOCK_ORGANIZATION = "SELECT 1 AS here FROM organizations WHERE id = $1 FOR NO KEY UPDATE"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from models.errors import (
 )
 from models.keys import KeyView, as_allowed_now, keys_made_by, revoke_keys_made_by
 from models.members import HeldPerson, hold_people
+from models.organizations import LOCK_ORGANIZATION
 from models.paging import read_pages
 from rules.identity import derived_id
 from rules.permissions import Permission, Role, not_grantable, parse_permissions, role_of
@@ -47,7 +48,6 @@ WHERE NOT known.is_active AND known.organization_id IS NOT DISTINCT FROM EXCLUDE
 RETURNING id
 """
 
-LOCK_ORGANIZATION = "SELECT 1 AS here FROM organizations WHERE id = $1 FOR NO KEY UPDATE"
 LOCK_PLATFORM = "SELECT pg_advisory_xact_lock(hashtext('scrip: people of the platform'))"
 
 SOMEBODY_ELSE = """

@@ -17,6 +17,9 @@ from rules.identity import derived_id
 
 COLUMNS = "SELECT id, slug, name, contact_email, address, tax_id, is_active, created_at FROM organizations "
 
+# Whoever changes who or what belongs to an organization holds its row.
+LOCK_ORGANIZATION = "SELECT 1 AS here FROM organizations WHERE id = $1 FOR NO KEY UPDATE"
+
 LIST = (
     COLUMNS
     + """

@@ -11,6 +11,7 @@ from uuid import UUID
 from models import audit
 from models.database import Connection, transaction
 from models.errors import OrganizationNotFound, PaymentMethodNotFound
+from models.organizations import LOCK_ORGANIZATION
 from models.paging import read_pages
 from rules.identity import derived_id
 
@@ -34,7 +35,6 @@ RETURNING id
 """
 
 # Whoever changes which method is the default holds this lock, so that two at once cannot both succeed or both fail.
-LOCK_ORGANIZATION = "SELECT 1 AS here FROM organizations WHERE id = $1 FOR NO KEY UPDATE"
 
 
 @dataclass(frozen=True, slots=True)

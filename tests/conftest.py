@@ -4,11 +4,11 @@ test first needs them. Every test that writes gets a database of its own, cloned
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
@@ -35,6 +35,7 @@ TEMPLATE = "scrip_template"
 POOL_SIZE = 8
 
 numbers = itertools.count(1)
+Opening: TypeAlias = Callable[..., AbstractAsyncContextManager[World]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,16 +181,23 @@ def altered_settings() -> Mapping[str, object]:
 
 
 @pytest.fixture
-async def world(
-    books: Database,
-    temporal: WorkflowEnvironment,
-    sandbox: Running,
-    mailbox: Mailbox,
-    api_port: int,
-    altered_settings: Mapping[str, object],
-) -> AsyncIterator[World]:
-    """The whole product in this process, on the test's own database: API, worker, gateway, mailbox, Temporal."""
-    settings = settings_for(books.app_dsn, temporal, sandbox.url, mailbox, api_port, **altered_settings)
-    async with AsyncExitStack() as stack:
-        yield await World.open(stack, settings, temporal, mailbox)
+def open_world(
+    books: Database, temporal: WorkflowEnvironment, sandbox: Running, mailbox: Mailbox, api_port: int
+) -> Opening:
+    """Opens the product in this process, on the test's own database; with settings of its own, or without a worker."""
+
+    @asynccontextmanager
+    async def open_one(*, with_worker: bool = True, **altered: object) -> AsyncIterator[World]:
+        settings = settings_for(books.app_dsn, temporal, sandbox.url, mailbox, api_port, **altered)
+        async with AsyncExitStack() as stack:
+            yield await World.open(stack, settings, temporal, mailbox, with_worker=with_worker)
+
+    return open_one
+
+
+@pytest.fixture
+async def world(open_world: Opening, altered_settings: Mapping[str, object]) -> AsyncIterator[World]:
+    """The whole product in this process: API, worker, gateway, mailbox, Temporal."""
+    async with open_world(**altered_settings) as world:
+        yield world
     await asyncio.sleep(0)

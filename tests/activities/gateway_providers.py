@@ -24,13 +24,12 @@ from activities.gateways.sandbox import SandboxGateway
 from activities.gateways.stripe import StripeGateway
 from rules.payments import PaymentReport, PaymentStatus
 from tests.activities.gateway_processes import API_KEY, Inbox, Letter, open_inbox, sandbox_provider, stripe_emulator
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE, PATIENCE_SECONDS
 
 PROVIDERS = ("sandbox", "stripe")
 SECRET, NEXT_SECRET, FOREIGN_SECRET = "a-secret-in-use", "the-secret-after-it", "somebody-elses-secret"
 STRIPE_KEY = "sk_test_for_contract"
 PRICE = Decimal("58.00")
-PATIENCE = timedelta(seconds=PATIENCE_SECONDS)
 keys = count(1)
 
 

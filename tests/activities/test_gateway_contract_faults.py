@@ -12,7 +12,8 @@ from activities.gateways.protocol import GatewayRejectedRequest, GatewayUnavaila
 from activities.gateways.sandbox import SandboxGateway
 from activities.gateways.stripe import StripeGateway
 from tests.activities.gateway_processes import Answer, scripted_server
-from tests.activities.gateway_providers import PATIENCE, PRICE, PROVIDERS, SECRET, Provider, open_provider
+from tests.activities.gateway_providers import PRICE, PROVIDERS, SECRET, Provider, open_provider
+from tests.patience import PATIENCE
 
 
 @pytest_asyncio.fixture(scope="module", params=PROVIDERS)

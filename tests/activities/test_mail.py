@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import pytest_asyncio
 
 from activities.mail.protocol import Attachment, MailDeferred, Mailer, MailMessage, MailUndeliverable
 from activities.mail.smtp import SmtpAccount, SmtpMailer
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE, PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 SENT_AT = datetime(2026, 3, 14, 15, 4, 5, tzinfo=UTC)
@@ -53,8 +53,7 @@ class Mailbox:
 
 
 def account(port: int) -> SmtpAccount:
-    patience = timedelta(seconds=PATIENCE_SECONDS)
-    return SmtpAccount(host="127.0.0.1", port=port, sender="Scrip <billing@scrip.example>", timeout=patience)
+    return SmtpAccount(host="127.0.0.1", port=port, sender="Scrip <billing@scrip.example>", timeout=PATIENCE)
 
 
 def files_in(folder: Path) -> list[str]:

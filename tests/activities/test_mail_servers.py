@@ -18,14 +18,13 @@ from cryptography.x509.oid import NameOID
 
 from activities.mail.protocol import MailDeferred, MailMessage, MailNotSent, MailUndeliverable
 from activities.mail.smtp import SmtpAccount, SmtpMailer, SmtpSecurity
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE
 
 MAIL = MailMessage(message_id="receipt/1", to="ada@aurora.example", subject="Receipt", text="Thank you.\n")
 
 
 def account(port: int) -> SmtpAccount:
-    patience = timedelta(seconds=PATIENCE_SECONDS)
-    return SmtpAccount(host="127.0.0.1", port=port, sender="billing@scrip.example", timeout=patience)
+    return SmtpAccount(host="127.0.0.1", port=port, sender="billing@scrip.example", timeout=PATIENCE)
 
 
 async def test_a_server_that_is_not_there_defers_the_mail() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from itertools import count
@@ -25,7 +25,7 @@ from activities.gateways.protocol import (
 from activities.gateways.sandbox import SandboxGateway
 from rules.payments import PaymentReport, PaymentStatus, more_final
 from tests.activities.gateway_processes import API_KEY, Inbox, Letter, Running, open_inbox, sandbox_provider
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE, PATIENCE_SECONDS
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PRICE = Decimal("58.00")
@@ -67,8 +67,7 @@ def gateway(sandbox: Sandbox) -> SandboxGateway:
 
 
 def connect(provider: Running) -> SandboxGateway:
-    patience = timedelta(seconds=PATIENCE_SECONDS)
-    return SandboxGateway(provider.url, API_KEY, webhook_secrets=(SECRET,), total_timeout=patience)
+    return SandboxGateway(provider.url, API_KEY, webhook_secrets=(SECRET,), total_timeout=PATIENCE)
 
 
 def order(method: str) -> PaymentOrder:

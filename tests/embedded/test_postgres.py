@@ -3,8 +3,7 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from embedded import installation
 from embedded.postgres import PostgresCluster
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +91,7 @@ def test_a_cluster_whose_making_was_cut_off_is_made_again(tmp_path: Path) -> Non
     (cut_off / "PG_VERSION").write_text("18\n")
 
     with PostgresCluster(tmp_path / "postgres", durable=False) as cluster:
-        _eventually(cluster.is_ready)
+        wait_until(cluster.is_ready)
     assert not cut_off.exists()
 
 
@@ -117,7 +116,7 @@ def test_the_lock_of_a_server_that_is_gone_does_not_prevent_a_start(made: Postgr
     made.start()
 
     # then
-    _eventually(made.is_ready)
+    wait_until(made.is_ready)
     assert stranger.poll() is None
     stranger.communicate()
 
@@ -133,7 +132,7 @@ def test_it_ends_with_the_process_that_started_it_even_when_that_is_killed(made:
     starter.kill()
     starter.communicate()
 
-    _eventually(lambda: made.orphans() == [])
+    wait_until(lambda: made.orphans() == [])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user can enter what is his")
@@ -169,10 +168,3 @@ PostgresCluster(Path(sys.argv[1]), durable=False).start()
 print("started", flush=True)
 signal.pause()
 """
-
-
-def _eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -31,8 +31,8 @@ from settings import Settings
 from tests.activities.gateway_processes import API_KEY
 from tests.builders import Member, a_member, a_payment_method, an_organization, gives
 from tests.faults.callers import Caller
-from tests.faults.processes import LOOK_AGAIN_SECONDS, Door, Gateway
-from tests.patience import PATIENCE_SECONDS
+from tests.faults.processes import Door, Gateway
+from tests.patience import LOOK_AGAIN_SECONDS, PATIENCE_SECONDS
 from tests.simulators.mailbox import Mailbox
 from tests.simulators.world import WEBHOOK_SECRET
 from workflows.purchase import purchase_workflow_id

@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -24,10 +24,9 @@ from embedded.ports import free_port, is_answered
 from embedded.tether import tethered
 from settings import Settings
 from tests.activities.gateway_processes import Running, sandbox_provider
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import until
 
 ROOT = Path(__file__).parents[2]
-LOOK_AGAIN_SECONDS = 0.02
 LATE_SECONDS = "0.3"
 
 
@@ -37,13 +36,6 @@ def environment_of(settings: Settings) -> dict[str, str]:
     secrets = {name: value for name, value in settings if isinstance(value, SecretStr)}
     told |= {name: secret.get_secret_value() for name, secret in secrets.items()}
     return {name.upper(): str(value) for name, value in told.items()}
-
-
-async def until(is_so: Callable[[], bool], *, within: float = PATIENCE_SECONDS) -> None:
-    """Returns when it is so; raises TimeoutError when it is not so within these seconds."""
-    async with asyncio.timeout(within):
-        while not is_so():
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
 class Door:

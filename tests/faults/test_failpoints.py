@@ -13,7 +13,8 @@ import pytest
 
 from models.failpoints import KILLED, NAMES
 from tests.faults.houses import Bookkeeping, House, Neighbourhood
-from tests.faults.processes import Charge, caretaker, until
+from tests.faults.processes import Charge, caretaker
+from tests.patience import until
 
 # Whoever asks first waits for many houses.
 pytestmark = pytest.mark.timeout(600)

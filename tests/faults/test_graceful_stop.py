@@ -7,7 +7,6 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 
 from temporalio.client import WorkflowHandle
@@ -15,7 +14,7 @@ from temporalio.client import WorkflowHandle
 from tests.faults.callers import FROM_THE_FIRST, Caller, wallet_events, wallet_updates
 from tests.faults.houses import Bookkeeping, Neighbourhood
 from tests.faults.processes import caretaker
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE, PATIENCE_SECONDS
 
 KEY = "order 1"
 BY_SIGTERM = -signal.SIGTERM
@@ -86,8 +85,7 @@ async def test_an_api_asked_to_stop_ends_its_streams_and_answers_what_it_was_ask
     neighbourhood: Neighbourhood, bought_once: Bookkeeping
 ) -> None:
     # However long the machine stands still, the purchase is what is answered, not that it is queued.
-    patience = timedelta(seconds=PATIENCE_SECONDS / 2)
-    async with neighbourhood.house(purchase_answer_timeout=patience) as house, caretaker(house.worker()):
+    async with neighbourhood.house(purchase_answer_timeout=PATIENCE / 2) as house, caretaker(house.worker()):
         # given an API with a subscriber over each transport, and a purchase it has been asked for
         api = house.api()
         await api.open()

@@ -14,8 +14,8 @@ import pytest
 from embedded.postgres import PostgresCluster
 from tests.faults.callers import Caller
 from tests.faults.houses import Bookkeeping, House, Neighbourhood, furnish, migrated
-from tests.faults.processes import Door, caretaker, until
-from tests.patience import PATIENCE_SECONDS
+from tests.faults.processes import Door, caretaker
+from tests.patience import PATIENCE_SECONDS, until
 from tests.simulators.mailbox import Mailbox
 
 SPENDERS = 4

@@ -7,8 +7,8 @@ import signal
 from embedded.ports import free_port
 from tests.faults.callers import Caller, Watcher
 from tests.faults.houses import Neighbourhood
-from tests.faults.processes import caretaker, until
-from tests.patience import PATIENCE_SECONDS
+from tests.faults.processes import caretaker
+from tests.patience import PATIENCE_SECONDS, until
 
 SPENDERS = 8
 SPENDS_EACH = 20

@@ -1,7 +1,7 @@
 """A throw-away PostgreSQL with the three tables of the event spine, and the few things its tests do with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 from uuid import UUID
@@ -85,10 +85,3 @@ async def end_sessions(connection: Observer, *names: str) -> int:
     """The server ends the sessions of these applications, as a failing network would."""
     ended: int = await connection.fetchval(END_SESSIONS, list(names))
     return ended
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """The condition has come true; TimeoutError when it has not in time."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():
-            await asyncio.sleep(0.005)

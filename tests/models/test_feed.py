@@ -13,8 +13,8 @@ import pytest_asyncio
 from embedded.postgres import PostgresCluster
 from models.database import open_database, transaction
 from models.feed import BATCH, Event, Lifeline, OwnConnection, Sequencer, announce, forget_events
-from tests.models.spine_database import NORTH, SOUTH, Observer, empty_spine, end_sessions, until, write
-from tests.patience import PATIENCE_SECONDS
+from tests.models.spine_database import NORTH, SOUTH, Observer, empty_spine, end_sessions, write
+from tests.patience import PATIENCE_SECONDS, until
 
 READ = "SELECT seq, organization_id, topic, body, occurred_at FROM feed ORDER BY seq"
 

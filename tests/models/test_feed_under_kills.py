@@ -20,8 +20,8 @@ from embedded.postgres import PostgresCluster
 from models.feed import Event, Sequencer
 from models.hub import Hub
 from models.reader import FeedReader
-from tests.models.spine_database import Observer, empty_spine, end_sessions, until
-from tests.patience import PATIENCE_SECONDS
+from tests.models.spine_database import Observer, empty_spine, end_sessions
+from tests.patience import PATIENCE_SECONDS, until
 
 WALLETS = tuple(UUID(int=number) for number in range(1, 4))
 WRITERS = 3

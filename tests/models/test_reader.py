@@ -11,8 +11,8 @@ import pytest_asyncio
 from embedded.postgres import PostgresCluster
 from models.feed import Event
 from models.reader import SKIP_SIZE, FeedReader
-from tests.models.spine_database import NORTH, SOUTH, Observer, empty_spine, end_sessions, publish, until
-from tests.patience import PATIENCE_SECONDS
+from tests.models.spine_database import NORTH, SOUTH, Observer, empty_spine, end_sessions, publish
+from tests.patience import PATIENCE_SECONDS, until
 
 
 @pytest.fixture(scope="module")

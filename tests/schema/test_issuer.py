@@ -1,20 +1,16 @@
 """Sign-in by an OpenID issuer: its tokens name a person by a verified address, and its keys may change."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import pytest
-from temporalio.testing import WorkflowEnvironment
 
 from schema import credentials
-from tests.activities.gateway_processes import Running
 from tests.builders import Member, a_member, an_organization
-from tests.conftest import Database
+from tests.conftest import Opening
 from tests.schema.clients.forgery import encoded, signed
 from tests.schema.clients.issuer import Issuer, new_key, running_issuer, token
-from tests.simulators.mailbox import Mailbox
-from tests.simulators.world import World, settings_for
+from tests.simulators.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +39,9 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture
-async def house(
-    books: Database,
-    temporal: WorkflowEnvironment,
-    sandbox: Running,
-    mailbox: Mailbox,
-    api_port: int,
-    issuer: Issuer,
-) -> AsyncIterator[House]:
-    settings = settings_for(
-        books.app_dsn,
-        temporal,
-        sandbox.url,
-        mailbox,
-        api_port,
-        jwks_url=issuer.url,
-        jwt_issuer="https://issuer.example",
-    )
-    async with AsyncExitStack() as stack:
-        world = await World.open(stack, settings, temporal, mailbox, with_worker=False)
+async def house(open_world: Opening, issuer: Issuer) -> AsyncIterator[House]:
+    settings = {"jwks_url": issuer.url, "jwt_issuer": "https://issuer.example"}
+    async with open_world(with_worker=False, **settings) as world:
         yield House(world, issuer, await a_member(await an_organization(), email="ada.issuer@aurora.example"))
 
 

@@ -4,8 +4,8 @@ Every root field is declared here. One that is new and not declared fails the fi
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,26 +14,23 @@ import asyncpg
 import pytest
 from graphql import GraphQLUnionType, get_named_type
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.testing import WorkflowEnvironment
 
 from activities.jobs import JOBS
 from models.database import Connection
 from models.purchases import purchase_id_of
 from rules.permissions import Permission
 from schema.root import build
-from tests.activities.gateway_processes import Running
 from tests.builders import Member, a_buyer, a_member, an_organization, gives
-from tests.conftest import Database
+from tests.conftest import Opening
 from tests.patience import PATIENCE_SECONDS
 from tests.schema.clients.books import everything
 from tests.schema.clients.documents import DOCUMENTS, told, variables_of
 from tests.schema.clients.scene import Scene, a_scene
 from tests.schema.clients.streams import stream
-from tests.simulators.mailbox import Mailbox
 from tests.simulators.operators import Operator
 from tests.simulators.provider import Provider
 from tests.simulators.traces import paid, traces, unpaid
-from tests.simulators.world import World, key_of, settings_for
+from tests.simulators.world import World, key_of
 from workflows.late_payment import late_payment_workflow_id
 from workflows.purchase import purchase_workflow_id
 
@@ -130,7 +127,7 @@ SPEND = """mutation ($input: SpendTokensInput!) { spendTokens(input: $input) {
 class House:
     """The product on one database, opened again and again with other settings; stories go on from one to the next."""
 
-    open_with: Callable[..., Any]
+    open_with: Opening
     started: list[str]
 
     @asynccontextmanager
@@ -143,18 +140,10 @@ class House:
 
 
 @pytest.fixture
-async def house(
-    books: Database, temporal: WorkflowEnvironment, sandbox: Running, mailbox: Mailbox, api_port: int
-) -> AsyncIterator[House]:
-    @asynccontextmanager
-    async def open_with(**others: Any) -> AsyncIterator[World]:
-        settings = settings_for(books.app_dsn, temporal, sandbox.url, mailbox, api_port, **others)
-        async with AsyncExitStack() as stack:
-            yield await World.open(stack, settings, temporal, mailbox)
-
-    house = House(open_with, [])
+async def house(open_world: Opening) -> AsyncIterator[House]:
+    house = House(open_world, [])
     yield house
-    async with open_with() as world:
+    async with open_world() as world:
         world.started += house.started
 
 

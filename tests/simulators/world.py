@@ -30,7 +30,7 @@ from server import application, running, uvicorn_config
 from settings import Settings
 from tests.activities.gateway_processes import API_KEY
 from tests.builders import Member
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE, PATIENCE_SECONDS
 from tests.simulators.mailbox import Mailbox
 from tests.simulators.replaying import replayer
 from worker import WORKFLOWS, on_duty
@@ -69,7 +69,7 @@ def settings_for(
         "log_file": None,
         "database_pool_size": 8,
         # Whether an answer comes within five seconds depends on the machine; tests of what is told later ask for less.
-        "purchase_answer_timeout": timedelta(seconds=PATIENCE_SECONDS / 2),
+        "purchase_answer_timeout": PATIENCE / 2,
         "purchase_poll_interval": timedelta(minutes=5),
     }
     return Settings(_env_file=None, **{**values, **others})
@@ -78,13 +78,12 @@ def settings_for(
 @contextmanager
 def unhurried() -> Iterator[None]:
     """The product gives up nothing for having waited some seconds, which on a machine that stands still is no fault."""
-    patience = timedelta(seconds=PATIENCE_SECONDS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(door, "harden", partial(harden, seconds_max=PATIENCE_SECONDS))
         patch.setattr(DeadlineProtocol, "receive_seconds_max", PATIENCE_SECONDS)
-        patch.setattr(view, "CONNECTION_INIT_WAIT", patience)
-        patch.setattr(operations, "DESCRIBE_TIMEOUT", patience)
-        patch.setattr(jobs, "ANSWER_TIMEOUT", patience)
+        patch.setattr(view, "CONNECTION_INIT_WAIT", PATIENCE)
+        patch.setattr(operations, "DESCRIBE_TIMEOUT", PATIENCE)
+        patch.setattr(jobs, "ANSWER_TIMEOUT", PATIENCE)
         yield
 
 

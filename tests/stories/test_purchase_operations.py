@@ -4,7 +4,7 @@ And what they must not see there: people's names, addresses, and what is paid wi
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,17 @@ from urllib.parse import quote
 import pytest
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowExecution
-from temporalio.testing import WorkflowEnvironment
 
 from embedded.ports import free_port
 from models.database import Connection
 from settings import Settings
 from tests.activities.gateway_processes import sandbox_provider
 from tests.builders import Member, a_buyer, a_member, a_payment_method, an_organization
-from tests.conftest import Database
+from tests.conftest import Opening
 from tests.patience import PATIENCE_SECONDS
-from tests.simulators.mailbox import Mailbox
 from tests.simulators.provider import Provider
 from tests.simulators.traces import paid, traces
-from tests.simulators.world import WEBHOOK_SECRET, World, key_of, settings_for
+from tests.simulators.world import WEBHOOK_SECRET, World, key_of
 from tests.workflows.recorded import readable
 from workflows.attributes import AMOUNT, ORGANIZATION, PURCHASE, STAGE
 
@@ -125,14 +123,11 @@ async def test_a_step_that_is_lost_with_its_worker_comes_to_another_before_a_buy
 
 
 @pytest.fixture
-async def ungated(
-    books: Database, temporal: WorkflowEnvironment, mailbox: Mailbox, api_port: int
-) -> AsyncIterator[World]:
+async def ungated(open_world: Opening) -> AsyncIterator[World]:
     """The product whose gateway is down, which answers after half a second."""
     soon, nowhere = timedelta(milliseconds=500), f"http://127.0.0.1:{free_port()}"
-    settings = settings_for(books.app_dsn, temporal, nowhere, mailbox, api_port, purchase_answer_timeout=soon)
-    async with AsyncExitStack() as stack:
-        yield await World.open(stack, settings, temporal, mailbox)
+    async with open_world(sandbox_gateway_url=nowhere, purchase_answer_timeout=soon) as world:
+        yield world
 
 
 async def test_a_gateway_that_is_down_is_seen_and_the_purchase_completes_when_it_is_back(

@@ -2,21 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
-from temporalio.testing import WorkflowEnvironment
 
 from models.database import Connection
 from schema.ids import global_id
-from tests.activities.gateway_processes import Running
 from tests.builders import a_buyer
-from tests.conftest import Database
-from tests.simulators.mailbox import Mailbox
+from tests.conftest import Opening
 from tests.simulators.provider import Provider
 from tests.simulators.traces import audited, paid, traces, unpaid
-from tests.simulators.world import World, settings_for
+from tests.simulators.world import World
 from worker import on_duty
 
 CANCEL = """
@@ -27,14 +23,10 @@ ORDER = {"tokens": "40", "idempotencyKey": "order"}
 
 
 @pytest.fixture
-async def unattended(
-    books: Database, temporal: WorkflowEnvironment, sandbox: Running, mailbox: Mailbox, api_port: int
-) -> AsyncIterator[World]:
+async def unattended(open_world: Opening) -> AsyncIterator[World]:
     """The API alone, which answers after half a second."""
-    soon = timedelta(milliseconds=500)
-    settings = settings_for(books.app_dsn, temporal, sandbox.url, mailbox, api_port, purchase_answer_timeout=soon)
-    async with AsyncExitStack() as stack:
-        yield await World.open(stack, settings, temporal, mailbox, with_worker=False)
+    async with open_world(with_worker=False, purchase_answer_timeout=timedelta(milliseconds=500)) as world:
+        yield world
 
 
 async def test_an_order_without_a_worker_is_queued_and_completed_when_one_comes(

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ import psutil
 import pytest
 
 from embedded.options import PORTS
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("postgres", "temporal", "gateway", "mailbox", "worker", "api")
@@ -64,7 +63,7 @@ class Standalone:
             return False
 
     def waits_until_ready(self) -> "Standalone":
-        _eventually(self.is_ready, START_SECONDS_MAX)
+        wait_until(self.is_ready, seconds=START_SECONDS_MAX)
         return self
 
     def ends(self, number: signal.Signals) -> int:
@@ -102,12 +101,12 @@ def test_it_says_where_everything_is_and_every_part_runs(scrip: Standalone) -> N
     assert all(map(psutil.pid_exists, scrip.pids().values()))
     assert page["pid"] == scrip.process.pid
     for name, path in (("api", "/readyz"), ("graphiql", ""), ("temporal_ui", ""), ("gateway", "/livez")):
-        _eventually(partial(_answers, scrip.address(name) + path))
+        wait_until(partial(_answers, scrip.address(name) + path))
     assert (scrip.folder / "ready.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_the_printed_command_buys_tokens_when_it_is_pasted_and_pasting_it_twice_buys_once(scrip: Standalone) -> None:
-    _eventually(lambda: "Ctrl-C stops everything." in scrip.output.read_text())
+    wait_until(lambda: "Ctrl-C stops everything." in scrip.output.read_text())
     commands = [line for line in scrip.output.read_text().splitlines() if line.strip().startswith("curl ")]
     assert len(commands) == 1
 
@@ -127,9 +126,9 @@ def test_a_part_that_is_killed_is_started_again(scrip: Standalone, name: str) ->
     before = scrip.pids()
     os.kill(before[name], signal.SIGKILL)
 
-    _eventually(lambda: scrip.pids()[name] != before[name])
+    wait_until(lambda: scrip.pids()[name] != before[name])
 
-    _eventually(lambda: _answers(f"{scrip.address('api')}/readyz"))
+    wait_until(lambda: _answers(f"{scrip.address('api')}/readyz"))
     assert {other: pid for other, pid in scrip.pids().items() if other != name} == {
         other: pid for other, pid in before.items() if other != name
     }
@@ -191,10 +190,3 @@ def _answers(url: str) -> bool:
         return httpx2.get(url, follow_redirects=True, trust_env=False, timeout=2).status_code == 200
     except httpx2.HTTPError:
         return False
-
-
-def _eventually(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
